@@ -1,0 +1,109 @@
+// Builds the addon and one CommonJS file for each program into dist/.
+// A part is built again only when a file that it is made of has changed (by content, so that a fresh checkout or a
+// touched file costs nothing). `--force` builds everything.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const dist = join(root, 'dist');
+const force = process.argv.includes('--force');
+
+/** Entry point of each program. */
+const programs = {
+  'tpe-agent': 'src/agent/main.ts',
+  'tpe-agentctl': 'src/agentctl/main.ts',
+  'tpe-provision': 'src/provision/main.ts',
+  'tpe-cloud-emulator': 'src/emulator/main.ts',
+};
+
+function* filesUnder(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* filesUnder(path);
+    else yield path;
+  }
+}
+
+function fingerprint(...paths) {
+  const hash = createHash('sha256');
+  for (const path of paths.flatMap((p) =>
+    p.endsWith('/') ? [...filesUnder(join(root, p))].sort() : [join(root, p)],
+  )) {
+    hash.update(path.slice(root.length)).update('\0').update(readFileSync(path)).update('\0');
+  }
+  return hash.digest('hex');
+}
+
+/** Runs `make` unless the stamp says that the same inputs were built already and the outputs are there. */
+async function once(name, inputs, outputs, make) {
+  const stamp = join(dist, `.${name}.stamp`);
+  const now = fingerprint(...inputs);
+  const built =
+    existsSync(stamp) &&
+    readFileSync(stamp, 'utf8') === now &&
+    outputs.every((o) => existsSync(join(dist, o)));
+  if (built && !force) return;
+  await make();
+  writeFileSync(stamp, now);
+}
+
+function buildAddon() {
+  const prefix = resolve(dirname(process.execPath), '..');
+  const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : [];
+  const nodeGyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js');
+  const run = spawnSync(process.execPath, [nodeGyp, 'rebuild', '--loglevel=warn', ...headers], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  if (run.status !== 0) {
+    process.stderr.write(`${run.stdout}${run.stderr}`);
+    throw new Error('the addon did not compile');
+  }
+  copyFileSync(join(root, 'build/Release/tpe_tpm.node'), join(dist, 'tpe_tpm.node'));
+}
+
+async function buildPrograms() {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: Object.fromEntries(Object.entries(programs).map(([name, entry]) => [name, entry])),
+    outdir: 'dist',
+    outExtension: { '.js': '.cjs' },
+    bundle: true,
+    platform: 'node',
+    target: 'node20.19',
+    format: 'cjs',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    keepNames: true,
+    legalComments: 'none',
+    banner: { js: '#!/usr/bin/env node' },
+    define: { __TPE_VERSION__: JSON.stringify(version) },
+    metafile: true,
+    logLevel: 'warning',
+  });
+  writeFileSync(join(dist, 'metafile.json'), JSON.stringify(result.metafile));
+  for (const name of Object.keys(programs)) chmodSync(join(dist, `${name}.cjs`), 0o755);
+}
+
+mkdirSync(dist, { recursive: true });
+await once('addon', ['binding.gyp', 'native/'], ['tpe_tpm.node'], buildAddon);
+await once(
+  'programs',
+  ['package.json', 'package-lock.json', 'scripts/build.mjs', 'src/'],
+  Object.keys(programs).map((name) => `${name}.cjs`),
+  buildPrograms,
+);

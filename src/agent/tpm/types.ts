@@ -1,0 +1,69 @@
+/** Which template the EK was made from: TCG EK Credential Profile (256 zero bytes in `unique`) or Microsoft's SDKs (empty). */
+export type EkTemplate = 'tcg' | 'azure-legacy';
+
+/** Public part of a TPM key. */
+export interface PublicKey {
+  /** Whole TPM2B_PUBLIC with its 2-byte size (TPM 2.0 Part 2, 12.2.5). */
+  readonly public: Buffer;
+  /** Name: nameAlg ‖ digest, 34 bytes for SHA-256 (TPM 2.0 Part 1, 16). */
+  readonly name: Buffer;
+}
+
+export interface EndorsementKey extends PublicKey {
+  /** `undefined` when a persistent EK was found whose template is neither. */
+  readonly template: EkTemplate | undefined;
+  readonly persistent: boolean;
+}
+
+/** A key under the SRK, as Import returned it. Wrapped by the TPM: worth nothing without it. */
+export interface WrappedKey {
+  /** TPM2B_PUBLIC. */
+  readonly public: Buffer;
+  /** TPM2B_PRIVATE. */
+  readonly private: Buffer;
+}
+
+/** Facts of the TPM for `check`, status and logs. */
+export interface TpmInfo {
+  /** Four characters of TPM_PT_MANUFACTURER, e.g. `IBM`, `IFX`. */
+  readonly manufacturer: string;
+  readonly vendor: string;
+  /** Dotted firmware version. */
+  readonly firmwareVersion: string;
+  /** Revision of the library specification, e.g. `1.64`. */
+  readonly specRevision: string;
+  readonly lockout: { readonly active: boolean; readonly counter: number; readonly maxTries: number };
+  readonly ownerAuthSet: boolean;
+  readonly endorsementAuthSet: boolean;
+  /** TCTI configuration in use, e.g. `device:/dev/tpmrm0`. */
+  readonly tcti: string;
+  /** Version of the tpm2-tss library in use. */
+  readonly tssVersion: string;
+}
+
+/**
+ * The TPM, seen from the agent. Every call is one verb from start to flush; calls may overlap freely and are carried
+ * out in order. All reject with a registered TPM_* error and never leave a transient object or session behind, the
+ * live identity key excepted.
+ */
+export interface Tpm {
+  info(): Promise<TpmInfo>;
+  endorsementKey(): Promise<EndorsementKey>;
+  /** Public part of the SRK; goes to DPS only, the API never shows it. */
+  storageRootKey(): Promise<PublicKey>;
+  /**
+   * ActivateCredential and Import: turns an `authenticationKey` of DPS into a key wrapped by this TPM's SRK. Works for
+   * challenge key and hub key alike; changes nothing in the TPM.
+   */
+  activateIdentityKey(blob: Uint8Array): Promise<WrappedKey>;
+  /** HMAC-SHA256 with a wrapped key that is loaded for this call only: the challenge key, or a proof of the hub key. */
+  signWith(key: WrappedKey, data: Uint8Array): Promise<Buffer>;
+  /** Loads the hub key and makes it the one that {@link sign} uses; the one before is flushed after the new one is loaded. */
+  loadIdentityKey(key: WrappedKey): Promise<void>;
+  /** HMAC-SHA256 with the live identity key. */
+  sign(data: Uint8Array): Promise<Buffer>;
+  /** Random bytes from the TPM, 1–1024. */
+  random(bytes: number): Promise<Buffer>;
+  /** Flushes the live key and closes the TCTI. Commands under way are finished or, when stuck, left behind. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,3 @@
+import { defineErrors } from './define';
+
+export const apiErrors = defineErrors({});

@@ -1,0 +1,3 @@
+import { defineErrors } from './define';
+
+export const tpmErrors = defineErrors({});
