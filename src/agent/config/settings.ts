@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Value } from '@sinclair/typebox/value';
+import { parse } from 'smol-toml';
+import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
+import { API_PORT } from '../../protocol/api-types';
+import { DISCOVERY_PORT } from '../../protocol/discovery';
+import { type Settings, type SettingsFile, SettingsSchema } from './settings-schema';
+
+export type { Settings };
+
+export const DEFAULT_SETTINGS_PATH = '/etc/tpe-agent/config.toml';
+const DEFAULT_STATE = '/var/lib/tpe-agent';
+
+/** Line of `section.key` in the text, 1-based; 1 when it is not written there. */
+function lineOf(text: string, pointer: string): number {
+  const [section, key] = pointer.split('/').slice(1);
+  let inSection = section === undefined;
+  const lines = text.split('\n');
+  for (const [index, line] of lines.entries()) {
+    const header = /^\s*\[\s*"?([\w.-]+)"?\s*\]/.exec(line);
+    if (header) {
+      inSection = header[1] === section;
+      if (inSection && key === undefined) return index + 1;
+    } else if (inSection && key !== undefined && new RegExp(`^\\s*"?${key}"?\\s*=`).test(line)) {
+      return index + 1;
+    } else if (
+      section !== undefined &&
+      key === undefined &&
+      new RegExp(`^\\s*"?${section}"?\\s*=`).test(line)
+    ) {
+      return index + 1;
+    }
+  }
+  return 1;
+}
+
+function parseToml(text: string, path: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    const { line, column } = isPlaced(error) ? error : { line: 1, column: 1 };
+    // smol-toml appends a code frame; the first line is the sentence.
+    const reason = reasonOf(error).split('\n')[0] ?? '';
+    throw new TpeError('SETTINGS_SYNTAX', { path, line, column, reason }, { cause: error });
+  }
+}
+
+function isPlaced(error: unknown): error is { line: number; column: number } {
+  return typeof error === 'object' && error !== null && 'line' in error && 'column' in error;
+}
+
+function withDefaults(file: SettingsFile): Settings {
+  const state = file.paths?.state ?? DEFAULT_STATE;
+  return {
+    paths: {
+      state,
+      runtime: file.paths?.runtime ?? process.env['RUNTIME_DIRECTORY'] ?? join(state, 'run'),
+      audit: file.paths?.audit ?? join(state, 'audit'),
+    },
+    log: { level: (file.log?.level ?? 'info') as Settings['log']['level'] },
+    device: file.device ?? {},
+    tpm: { ekTemplate: 'tcg', identityKey: 'wrapped', ...file.tpm },
+    discovery: { port: DISCOVERY_PORT, ...file.discovery },
+    api: { address: '::', port: API_PORT, ...file.api },
+    azure: {
+      reprovision: 'dynamic',
+      dpsHosts: [],
+      transport: 'mqtt',
+      telemetryPeriodSec: 0,
+      ...file.azure,
+    },
+  };
+}
+
+/**
+ * Checks the text of a settings file.
+ * @throws SETTINGS_SYNTAX with line and column, SETTINGS_INVALID with line and key.
+ */
+export function parseSettings(text: string, path: string): Settings {
+  const value = parseToml(text, path);
+  if (Value.Check(SettingsSchema, value)) return withDefaults(value);
+  const first = Value.Errors(SettingsSchema, value).First();
+  const pointer = first?.path ?? '';
+  const key = pointer.slice(1).replaceAll('/', '.');
+  const unknownKey = first?.message === 'Unexpected property';
+  throw new TpeError('SETTINGS_INVALID', {
+    path,
+    line: lineOf(text, pointer),
+    key: key === '' ? '(file)' : key,
+    reason: unknownKey ? 'there is no such key' : (first?.message ?? 'does not fit'),
+  });
+}
+
+/**
+ * Reads the settings file. The default file may be missing: then the defaults hold.
+ * @throws SETTINGS_UNREADABLE, SETTINGS_SYNTAX, SETTINGS_INVALID.
+ */
+export async function loadSettings(path: string = DEFAULT_SETTINGS_PATH): Promise<Settings> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' && path === DEFAULT_SETTINGS_PATH) return withDefaults({});
+    throw new TpeError('SETTINGS_UNREADABLE', { path, reason: reasonOf(error) }, { cause: error });
+  }
+  return parseSettings(text, path);
+}
