@@ -1,0 +1,53 @@
+import { connect } from 'node:net';
+
+/** TPM 2.0 Part 2: TPM_ST, TPM_CC, TPM_CAP and the first handle of each range that the tests look at. */
+const TPM_ST_NO_SESSIONS = 0x8001;
+const TPM_CC_GET_CAPABILITY = 0x17a;
+const TPM_CAP_HANDLES = 1;
+export const TRANSIENT_FIRST = 0x80000000;
+export const PERSISTENT_FIRST = 0x81000000;
+export const LOADED_SESSION_FIRST = 0x02000000;
+export const SAVED_SESSION_FIRST = 0x03000000;
+
+/** Sends one raw TPM command to a TPM on a TCP port and resolves with its whole answer. */
+export async function rawCommand(port: number, command: Uint8Array, timeoutMs = 10_000): Promise<Buffer> {
+  return await new Promise((resolve, reject) => {
+    let answer = Buffer.alloc(0);
+    const socket = connect(port, '127.0.0.1');
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`the TPM on port ${port} is silent`)));
+    socket.once('connect', () => socket.write(command));
+    socket.on('data', (part) => {
+      answer = Buffer.concat([answer, part]);
+      if (answer.length >= 10 && answer.length >= answer.readUInt32BE(2)) {
+        socket.end();
+        resolve(answer);
+      }
+    });
+    socket.once('error', reject);
+    socket.once('close', () =>
+      reject(new Error(`the TPM on port ${port} hung up after ${answer.length} bytes`)),
+    );
+  });
+}
+
+/** A command without sessions: header, then `parameters` as they are. */
+export function command(code: number, parameters: Uint8Array = Buffer.alloc(0)): Buffer {
+  const header = Buffer.alloc(10);
+  header.writeUInt16BE(TPM_ST_NO_SESSIONS, 0);
+  header.writeUInt32BE(10 + parameters.length, 2);
+  header.writeUInt32BE(code, 6);
+  return Buffer.concat([header, parameters]);
+}
+
+/** All handles of the range that starts at `first` (TPM2_GetCapability, TPM_CAP_HANDLES). */
+export async function handlesFrom(port: number, first: number): Promise<number[]> {
+  const parameters = Buffer.alloc(12);
+  parameters.writeUInt32BE(TPM_CAP_HANDLES, 0);
+  parameters.writeUInt32BE(first, 4);
+  parameters.writeUInt32BE(254, 8);
+  const answer = await rawCommand(port, command(TPM_CC_GET_CAPABILITY, parameters));
+  const code = answer.readUInt32BE(6);
+  if (code !== 0) throw new Error(`TPM2_GetCapability answered 0x${code.toString(16)}`);
+  const count = answer.readUInt32BE(15);
+  return Array.from({ length: count }, (_, i) => answer.readUInt32BE(19 + 4 * i));
+}
