@@ -1,3 +1,41 @@
 import { defineErrors } from './define';
 
-export const agentctlErrors = defineErrors({});
+/** Errors of the local command line, the control socket, the instance lock and the factory step. */
+export const agentctlErrors = defineErrors({
+  SYSTEM_ADDON_MISSING: {
+    message: 'The addon {path} could not be loaded: {reason}',
+    advice: 'Install the package for this architecture again; from a source tree run "npm run build".',
+    retryable: false,
+  },
+  STATE_IN_USE: {
+    message: 'Another process (pid {pid}) uses the state folder {path}',
+    advice:
+      'Only one agent may run on a state folder: stop the other one, or give this one a folder of its own.',
+    retryable: true,
+  },
+  STATE_FOLDER_UNUSABLE: {
+    message: 'The state folder {path} cannot be used: {reason}',
+    advice: 'Create it for the service user with mode 0700, or correct paths.state in the settings file.',
+    retryable: false,
+  },
+  CONTROL_LISTEN_FAILED: {
+    message: 'The control socket {path} could not be opened: {reason}',
+    advice: 'Check paths.runtime, its permissions, and that no other agent uses the same runtime folder.',
+    retryable: false,
+  },
+  CONTROL_FORBIDDEN: {
+    message: 'The control socket {path} is for root and the agent itself',
+    advice: 'Run the command as root.',
+    retryable: false,
+  },
+  CONTROL_REQUEST_INVALID: {
+    message: 'The control request is not valid: {reason}',
+    advice: 'Use the tpe-agentctl of the same version as the agent.',
+    retryable: false,
+  },
+  CONTROL_ANSWER_INVALID: {
+    message: 'The agent gave no usable answer on {path}: {reason}',
+    advice: 'Use the tpe-agentctl of the same version as the agent, and look into its log.',
+    retryable: true,
+  },
+});

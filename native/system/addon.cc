@@ -1,0 +1,53 @@
+// What the daemon needs of Linux and Node.js does not offer: datagrams to AF_UNIX sockets (sd_notify), flock(2) and
+// the credentials of a socket's peer. Linked to libc only, so that it loads where tpm2-tss is missing.
+#include <napi.h>
+
+#include "system.h"
+
+namespace {
+
+Napi::Value Failed(Napi::Env env, const tpe::system::Failure& failure) {
+  Napi::Error error = Napi::Error::New(env, failure.what());
+  // Negative, as Node.js writes it: util.getSystemErrorName() turns it into a code.
+  error.Set("errno", Napi::Number::New(env, -failure.number()));
+  error.ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+int DescriptorArgument(const Napi::CallbackInfo& info) { return info[0].As<Napi::Number>().Int32Value(); }
+
+Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
+  try {
+    tpe::system::SendDatagram(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value());
+    return info.Env().Undefined();
+  } catch (const tpe::system::Failure& failure) {
+    return Failed(info.Env(), failure);
+  }
+}
+
+Napi::Value TryLock(const Napi::CallbackInfo& info) {
+  try {
+    return Napi::Boolean::New(info.Env(), tpe::system::TryLock(DescriptorArgument(info)));
+  } catch (const tpe::system::Failure& failure) {
+    return Failed(info.Env(), failure);
+  }
+}
+
+Napi::Value PeerUid(const Napi::CallbackInfo& info) {
+  try {
+    return Napi::Number::New(info.Env(), tpe::system::PeerUid(DescriptorArgument(info)));
+  } catch (const tpe::system::Failure& failure) {
+    return Failed(info.Env(), failure);
+  }
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram));
+  exports.Set("tryLock", Napi::Function::New(env, TryLock));
+  exports.Set("peerUid", Napi::Function::New(env, PeerUid));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(tpe_system, Init)

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace tpe::system {
+
+/// A system call that failed.
+class Failure : public std::runtime_error {
+ public:
+  Failure(const char* call, int number);
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+/// Sends one datagram to an AF_UNIX socket; a leading '@' means the abstract namespace (unix(7)). Never blocks.
+/// @throws Failure, with ENAMETOOLONG when the path does not fit sockaddr_un.
+void SendDatagram(const std::string& path, const std::string& payload);
+
+/// flock(2) LOCK_EX without waiting. False when another open file description holds the lock.
+bool TryLock(int descriptor);
+
+/// User of the process at the other end of a connected AF_UNIX socket (SO_PEERCRED).
+unsigned PeerUid(int descriptor);
+
+}  // namespace tpe::system
