@@ -28,6 +28,9 @@ const programs = {
   'tpe-cloud-emulator': 'src/emulator/main.ts',
 };
 
+/** tpe_tpm needs tpm2-tss; tpe_system (sd_notify, locks) loads without it. */
+const addons = ['tpe_tpm.node', 'tpe_system.node'];
+
 function* filesUnder(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
@@ -72,7 +75,7 @@ function buildAddon() {
     process.stderr.write(`${run.stdout}${run.stderr}`);
     throw new Error('the addon did not compile');
   }
-  copyFileSync(join(root, 'build/Release/tpe_tpm.node'), join(dist, 'tpe_tpm.node'));
+  for (const addon of addons) copyFileSync(join(root, 'build/Release', addon), join(dist, addon));
 }
 
 async function buildPrograms() {
@@ -100,7 +103,7 @@ async function buildPrograms() {
 }
 
 mkdirSync(dist, { recursive: true });
-await once('addon', ['binding.gyp', 'native/'], ['tpe_tpm.node'], buildAddon);
+await once('addon', ['binding.gyp', 'native/', 'package-lock.json'], addons, buildAddon);
 await once(
   'programs',
   ['package.json', 'package-lock.json', 'scripts/build.mjs', 'src/'],
