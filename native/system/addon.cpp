@@ -2,7 +2,7 @@
 // the credentials of a socket's peer. Linked to libc only, so that it loads where tpm2-tss is missing.
 #include <napi.h>
 
-#include "system.h"
+#include "system.hpp"
 
 namespace {
 

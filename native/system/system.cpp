@@ -1,4 +1,4 @@
-#include "system.h"
+#include "system.hpp"
 
 #include <fcntl.h>
 #include <string.h>
