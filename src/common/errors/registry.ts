@@ -3,6 +3,7 @@ import { apiErrors } from './api-errors';
 import { commonErrors } from './common-errors';
 import { configErrors } from './config-errors';
 import type { ErrorDefinition } from './define';
+import { deviceErrors } from './device-errors';
 import { discoveryErrors } from './discovery-errors';
 import { dpsErrors } from './dps-errors';
 import { emulatorErrors } from './emulator-errors';
@@ -15,6 +16,7 @@ import { tpmErrors } from './tpm-errors';
 export const errorAreas = {
   common: commonErrors,
   config: configErrors,
+  device: deviceErrors,
   tpm: tpmErrors,
   discovery: discoveryErrors,
   api: apiErrors,

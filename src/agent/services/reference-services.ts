@@ -1,0 +1,27 @@
+/** ThingsPro Edge's groups of `/system/services`, in its order. */
+export const SERVICE_GROUPS = [
+  'cloudConnectivity',
+  'network',
+  'protocol',
+  'provisionService',
+  'service',
+] as const;
+export type ServiceGroup = (typeof SERVICE_GROUPS)[number];
+
+/** ThingsPro Edge's service ids. What this gateway does not have is listed as not available, as ThingsPro Edge does. */
+export const REFERENCE_SERVICES: Readonly<Record<ServiceGroup, readonly string[]>> = {
+  cloudConnectivity: ['cloud'],
+  network: ['dhcpserver1', 'dhcpserver2', 'lan1', 'lan2', 'wifi', 'cellular', 'internetcheckalive'],
+  protocol: ['modbusmaster', 'eipscanner', 'opcuaserver'],
+  provisionService: ['provision', 'provisionschedule'],
+  service: [
+    'httpservice',
+    'httpsservice',
+    'sshserver',
+    'localconsole',
+    'sdcard',
+    'ntp',
+    'eventlog',
+    'syslog',
+  ],
+};
