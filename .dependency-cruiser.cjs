@@ -5,7 +5,7 @@ const agent = (names) => `^src/agent/(${names})/`;
 const layers = [
   'system|config|device',
   'tpm|accounts|services|discovery',
-  'provisioning|hub',
+  'provisioning|hub|local',
   'connection',
   'api',
 ];
