@@ -1,0 +1,153 @@
+import { createServer as createHttpServer } from 'node:http';
+import type { AddressInfo, Server } from 'node:net';
+import { join } from 'node:path';
+import { TpeError, reasonOf } from '../common/errors/tpe-error';
+import type { Logger } from '../common/logger';
+import { Counters } from './admin/counters';
+import { addDeviceApi } from './dps/device-api';
+import { Enrollments } from './dps/enrollments';
+import { Enrollment, Registration } from './dps/records';
+import { Registrations } from './dps/registrations';
+import { addDpsServiceApi } from './dps/service-api';
+import { type DpsSettings, defaultDpsSettings } from './dps/settings';
+import { Faults } from './faults/faults';
+import { type HttpsApp, newHttpsApp } from './https-app';
+import { DeviceRecord } from './hub/device-record';
+import { Hub } from './hub/hub';
+import type { HubContext } from './hub/hub-context';
+import { createHubServer } from './hub/server';
+import { TelemetryLog } from './hub/telemetry-log';
+import { openServerIdentity } from './pki/certificates';
+import { ServiceClock } from './service-clock';
+import { Collection } from './store/collection';
+import { CERTIFICATE_NAMES, openInstance } from './store/instance';
+
+export interface EmulatorOptions {
+  readonly stateFolder: string;
+  /** Address to listen on; loopback unless said otherwise. */
+  readonly address?: string;
+  /** 0 or absent: a free one. */
+  readonly dpsPort?: number;
+  readonly servicePort?: number;
+  readonly hubPort?: number;
+  /** Number of IoT hubs; hubs that exist in the state stay. */
+  readonly hubs?: number;
+  /** Further DNS names or addresses for the server certificate. */
+  readonly names?: readonly string[];
+  readonly settings?: Partial<DpsSettings>;
+  readonly logger: Logger;
+}
+
+/** The line that tells others where everything is. */
+export interface ReadyLine {
+  readonly dps: string;
+  readonly service: string;
+  readonly hub: string;
+  readonly hubHostName: string;
+  readonly idScope: string;
+  readonly ca: string;
+  readonly policyName: string;
+  readonly policyKey: string;
+}
+
+export interface RunningEmulator {
+  readonly ready: ReadyLine;
+  readonly faults: Faults;
+  readonly counters: Counters;
+  readonly clock: ServiceClock;
+  readonly settings: DpsSettings;
+  readonly hubs: ReadonlyMap<string, Hub>;
+  stop(): Promise<void>;
+}
+
+async function listen(server: Server, port: number, address: string): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const failed = (error: Error): void =>
+      reject(new TpeError('EMU_LISTEN_FAILED', { address, port, reason: reasonOf(error) }, { cause: error }));
+    server.once('error', failed);
+    server.listen(port, address, () => {
+      server.off('error', failed);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+/** Starts DPS and hubs. @throws EMU_LISTEN_FAILED, STATE_DAMAGED */
+export async function startEmulator(options: EmulatorOptions): Promise<RunningEmulator> {
+  const { stateFolder, logger, address = '127.0.0.1' } = options;
+  const instance = await openInstance(stateFolder, options.hubs ?? 1);
+  const hostNames = ['localhost', '127.0.0.1', '::1', ...CERTIFICATE_NAMES, ...(options.names ?? [])];
+  const identity = await openServerIdentity(stateFolder, hostNames);
+  const clock = new ServiceClock();
+  const settings = { ...defaultDpsSettings, ...options.settings };
+  const [faults, counters] = [new Faults(), new Counters()];
+
+  const hubs = new Map<string, Hub>();
+  for (const hub of instance.hubs) {
+    const devices = await Collection.open(join(stateFolder, 'hubs', hub.hostName), DeviceRecord);
+    hubs.set(hub.hostName, new Hub(hub, devices, clock, logger));
+  }
+  const enrollmentRecords = await Collection.open(join(stateFolder, 'enrollments'), Enrollment);
+  const states = await Collection.open(join(stateFolder, 'registrations'), Registration);
+  const { idScope } = instance;
+  const registrations = new Registrations({
+    idScope,
+    enrollments: enrollmentRecords,
+    registrations: states,
+    hubs,
+    clock,
+    settings,
+    faults,
+    logger,
+  });
+  const enrollments = new Enrollments(enrollmentRecords, states, registrations, clock);
+
+  const deviceApp = newHttpsApp(identity, clock, logger);
+  addDeviceApi(deviceApp, { idScope, registrations, settings, faults, counters, clock });
+  const serviceApp = newHttpsApp(identity, clock, logger);
+  const hosts = [instance.dpsHostName, 'localhost', '127.0.0.1', '[::1]', ...(options.names ?? [])];
+  addDpsServiceApi(serviceApp, { policy: instance.policy, hosts, enrollments, states, faults, clock });
+
+  const context: HubContext = {
+    hubs,
+    clock,
+    faults,
+    counters,
+    telemetry: new TelemetryLog(),
+    logger,
+    connections: new Set(),
+  };
+  const http = createHttpServer((_request, response) => response.writeHead(404).end());
+  const hubServer = createHubServer(identity, context, http);
+
+  const start = async (app: HttpsApp, port: number): Promise<number> => {
+    await app.ready();
+    return await listen(app.server, port, address);
+  };
+  const stop = async (): Promise<void> => {
+    for (const connection of [...context.connections]) connection.close('the emulator stops');
+    hubServer.close();
+    http.closeAllConnections();
+    await Promise.all([deviceApp.close(), serviceApp.close()]);
+  };
+  try {
+    const dpsPort = await start(deviceApp, options.dpsPort ?? 0);
+    const servicePort = await start(serviceApp, options.servicePort ?? 0);
+    const hubPort = await listen(hubServer, options.hubPort ?? 0, address);
+    const name = address === '127.0.0.1' ? 'localhost' : address;
+    const ready: ReadyLine = {
+      dps: `https://${name}:${dpsPort}`,
+      service: `https://${name}:${servicePort}`,
+      hub: `${name}:${hubPort}`,
+      hubHostName: instance.hubs[0]?.hostName ?? '',
+      idScope,
+      ca: identity.caFile,
+      policyName: instance.policy.name,
+      policyKey: instance.policy.key,
+    };
+    return { ready, faults, counters, clock, settings, hubs, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,285 @@
+import { randomBytes } from 'node:crypto';
+import { TpeError, isTpeError, reasonOf } from '../../common/errors/tpe-error';
+import { type Timer, systemClock } from '../../common/clock';
+import type { HubConnection } from './connection';
+import type { CloudMessage } from './device-record';
+import type { DeviceLink, Hub } from './hub';
+import type { HubContext } from './hub-context';
+import {
+  cloudMessageTopic,
+  desiredTopic,
+  maySubscribe,
+  methodTopic,
+  parseDeviceTopic,
+  subscriptionOf,
+  twinAnswerTopic,
+} from './topics';
+import { deviceView, isObject, patchReported } from './twin';
+
+const REFUSED_SUBSCRIPTION = 0x80;
+/** Telemetry is shown up to this many characters. */
+const SHOWN_BODY = 1024;
+
+interface WaitingMethod {
+  resolve(answer: { status: number; payload: unknown }): void;
+  reject(error: TpeError): void;
+  timer: Timer;
+}
+
+/** What a connected device and its hub say to each other: telemetry, twin, direct methods, cloud-to-device messages. */
+export class DeviceSession implements DeviceLink {
+  /** True when the hub kept subscriptions of an earlier session. */
+  readonly present: boolean;
+  readonly #subscriptions: Map<string, 0 | 1>;
+  readonly #methods = new Map<string, WaitingMethod>();
+  /** Messages on their way, by MQTT packet id. */
+  readonly #inFlight = new Map<number, string>();
+  #lastPacketId = 0;
+
+  constructor(
+    private readonly connection: HubConnection,
+    private readonly context: HubContext,
+    private readonly hub: Hub,
+    readonly deviceId: string,
+    private readonly clean: boolean,
+  ) {
+    const kept = clean ? [] : (hub.devices.get(deviceId)?.subscriptions ?? []);
+    this.#subscriptions = new Map(kept.map(([filter, qos]) => [filter, qos === 0 ? 0 : 1]));
+    this.present = kept.length > 0;
+  }
+
+  begin(): void {
+    this.context.counters.count(this.deviceId, 'hubSessions');
+    this.context.logger.info({ deviceId: this.deviceId, hub: this.hub.hostName }, 'device connected');
+    this.hub.attach(this.deviceId, this);
+    this.#touch();
+    this.deliver();
+  }
+
+  ended(reason: string): void {
+    this.hub.detach(this.deviceId, this);
+    for (const waiting of this.#methods.values()) {
+      waiting.timer.cancel();
+      waiting.reject(new TpeError('EMU_DEVICE_NOT_CONNECTED', { deviceId: this.deviceId }));
+    }
+    this.#methods.clear();
+    this.context.logger.info(
+      { deviceId: this.deviceId, hub: this.hub.hostName, reason },
+      'device disconnected',
+    );
+    this.#touch();
+  }
+
+  close(reason: string): void {
+    this.connection.close(reason);
+  }
+
+  /** @returns the granted QoS, or 0x80. */
+  subscribe(filter: string, qos: number): number {
+    if (!maySubscribe(this.deviceId, filter)) return REFUSED_SUBSCRIPTION;
+    const granted = qos === 0 ? 0 : 1;
+    this.#subscriptions.set(filter, granted);
+    return granted;
+  }
+
+  /** After SUBACK: what waited for the subscription goes out. */
+  subscribed(): void {
+    this.#keepSubscriptions();
+    this.deliver();
+  }
+
+  unsubscribe(filters: readonly string[]): void {
+    for (const filter of filters) this.#subscriptions.delete(filter);
+    this.#keepSubscriptions();
+  }
+
+  async published(topic: string, payload: Buffer, retain: boolean): Promise<void> {
+    const parsed = parseDeviceTopic(this.deviceId, topic);
+    if (parsed === undefined) {
+      this.close(`publishing to ${topic} is not allowed`);
+      return;
+    }
+    const fault = this.context.faults.take('hub-publish', this.deviceId);
+    if (fault?.type === 'drop') {
+      this.close('fault: drop');
+      return;
+    }
+    switch (parsed.kind) {
+      case 'telemetry': {
+        const properties = retain ? [...parsed.properties, ['mqtt-retain', 'true']] : parsed.properties;
+        const body = payload.toString('utf8');
+        this.context.counters.count(this.deviceId, 'telemetry');
+        this.context.telemetry.add({ deviceId: this.deviceId, hub: this.hub.hostName, properties, body });
+        this.context.logger.info(
+          {
+            deviceId: this.deviceId,
+            properties: Object.fromEntries(properties),
+            body: body.slice(0, SHOWN_BODY),
+          },
+          'telemetry',
+        );
+        break;
+      }
+      case 'twinGet': {
+        const twin = this.hub.devices.get(this.deviceId)?.twin;
+        if (twin !== undefined) this.#answer(200, parsed.requestId, deviceView(twin));
+        break;
+      }
+      case 'twinPatch':
+        await this.#patchReported(parsed.requestId, payload);
+        break;
+      case 'methodAnswer':
+        this.#methodAnswered(parsed.requestId, parsed.status, payload);
+        break;
+    }
+  }
+
+  acknowledged(packetId: number): void {
+    const messageId = this.#inFlight.get(packetId);
+    this.#inFlight.delete(packetId);
+    if (messageId !== undefined) this.#forget(messageId);
+  }
+
+  desiredChanged(patch: Record<string, unknown>, version: number): void {
+    if (!this.#subscriptions.has(subscriptionOf.desired)) return;
+    this.#send(desiredTopic(version), { ...patch, $version: version });
+  }
+
+  async invoke(
+    method: string,
+    payload: unknown,
+    timeoutMs: number,
+  ): Promise<{ status: number; payload: unknown }> {
+    if (!this.#subscriptions.has(subscriptionOf.methods)) {
+      throw new TpeError('EMU_DEVICE_NOT_CONNECTED', { deviceId: this.deviceId });
+    }
+    const requestId = randomBytes(4).toString('hex');
+    return await new Promise((resolve, reject) => {
+      const timer = systemClock.after(timeoutMs, () => {
+        this.#methods.delete(requestId);
+        reject(new TpeError('EMU_METHOD_TIMEOUT', { deviceId: this.deviceId, seconds: timeoutMs / 1000 }));
+      });
+      this.#methods.set(requestId, { resolve, reject, timer });
+      this.#send(methodTopic(method, requestId), payload ?? null);
+    });
+  }
+
+  deliver(): void {
+    const qos = this.#subscriptions.get(subscriptionOf.cloudMessages(this.deviceId));
+    const messages = this.hub.devices.get(this.deviceId)?.messages ?? [];
+    if (qos === undefined) return;
+    const onTheirWay = new Set(this.#inFlight.values());
+    for (const message of messages.filter((m) => !onTheirWay.has(m.messageId))) this.#deliver(message, qos);
+  }
+
+  #deliver(message: CloudMessage, qos: 0 | 1): void {
+    if (
+      message.expiryTimeUtc !== undefined &&
+      Date.parse(message.expiryTimeUtc) <= this.context.clock.now()
+    ) {
+      this.#forget(message.messageId);
+      return;
+    }
+    const packetId = qos === 0 ? undefined : this.#nextPacketId();
+    if (packetId === undefined) this.#forget(message.messageId);
+    else this.#inFlight.set(packetId, message.messageId);
+    this.connection.send({
+      cmd: 'publish',
+      topic: cloudMessageTopic(this.deviceId, message.properties),
+      payload: Buffer.from(message.body, 'base64'),
+      qos,
+      dup: false,
+      retain: false,
+      ...(packetId === undefined ? {} : { messageId: packetId }),
+    });
+  }
+
+  #forget(messageId: string): void {
+    this.#save((record) => ({
+      ...record,
+      messages: record.messages.filter((message) => message.messageId !== messageId),
+    }));
+  }
+
+  async #patchReported(requestId: string, payload: Buffer): Promise<void> {
+    let patch: unknown;
+    try {
+      patch = JSON.parse(payload.toString('utf8'));
+    } catch (error) {
+      this.#answer(400, requestId, { errorCode: 400, message: reasonOf(error) });
+      return;
+    }
+    if (!isObject(patch)) {
+      this.#answer(400, requestId, { errorCode: 400, message: 'The patch is not an object.' });
+      return;
+    }
+    const change = patch;
+    try {
+      const record = await this.hub.update(this.deviceId, (before) => ({
+        ...before,
+        twin: patchReported(before.twin, change),
+      }));
+      if (record === undefined) return;
+      this.context.counters.count(this.deviceId, 'reportedPatches');
+      this.context.logger.info({ deviceId: this.deviceId, reported: change }, 'twin changed');
+      this.#answer(204, requestId, undefined, record.twin.reportedVersion);
+    } catch (error) {
+      if (!isTpeError(error, 'EMU_REFUSED')) throw error;
+      this.#answer(400, requestId, { errorCode: 400, message: error.message });
+    }
+  }
+
+  #methodAnswered(requestId: string, status: number, payload: Buffer): void {
+    const waiting = this.#methods.get(requestId);
+    if (waiting === undefined) return;
+    this.#methods.delete(requestId);
+    waiting.timer.cancel();
+    const text = payload.toString('utf8');
+    try {
+      waiting.resolve({ status, payload: text === '' ? null : (JSON.parse(text) as unknown) });
+    } catch {
+      // IoT Hub passes on what is not JSON as it is.
+      waiting.resolve({ status, payload: text });
+    }
+  }
+
+  #answer(status: number, requestId: string, body?: Record<string, unknown>, version?: number): void {
+    if (!this.#subscriptions.has(subscriptionOf.twinAnswers)) return;
+    this.#send(twinAnswerTopic(status, requestId, version), body);
+  }
+
+  #send(topic: string, body?: unknown): void {
+    this.connection.send({
+      cmd: 'publish',
+      topic,
+      payload: body === undefined ? '' : JSON.stringify(body),
+      qos: 0,
+      dup: false,
+      retain: false,
+    });
+  }
+
+  #nextPacketId(): number {
+    do this.#lastPacketId = (this.#lastPacketId % 0xffff) + 1;
+    while (this.#inFlight.has(this.#lastPacketId));
+    return this.#lastPacketId;
+  }
+
+  #keepSubscriptions(): void {
+    const subscriptions = this.clean ? [] : [...this.#subscriptions];
+    const before = this.hub.devices.get(this.deviceId)?.subscriptions ?? [];
+    if (JSON.stringify(before) === JSON.stringify(subscriptions)) return;
+    this.#save((record) => ({ ...record, subscriptions }));
+  }
+
+  #touch(): void {
+    this.hub.touched(this.deviceId);
+  }
+
+  /** For changes that nobody waits for. */
+  #save(change: Parameters<Hub['update']>[1]): void {
+    this.hub.update(this.deviceId, change).catch((error: unknown) => {
+      this.context.logger.error({ deviceId: this.deviceId, reason: reasonOf(error) }, 'state not saved');
+    });
+  }
+}

@@ -1,0 +1,19 @@
+import type { Logger } from '../../common/logger';
+import type { Counters } from '../admin/counters';
+import type { Faults } from '../faults/faults';
+import type { ServiceClock } from '../service-clock';
+import type { HubConnection } from './connection';
+import type { Hub } from './hub';
+import type { TelemetryLog } from './telemetry-log';
+
+/** What every connection shares. */
+export interface HubContext {
+  /** By host name in lower case. */
+  readonly hubs: ReadonlyMap<string, Hub>;
+  readonly clock: ServiceClock;
+  readonly faults: Faults;
+  readonly counters: Counters;
+  readonly telemetry: TelemetryLog;
+  readonly logger: Logger;
+  readonly connections: Set<HubConnection>;
+}
