@@ -76,4 +76,79 @@ export const dpsErrors = defineErrors({
     status: 400,
     retryable: false,
   },
+
+  DPS_ENROLLMENT_NOT_FOUND: {
+    message: 'DPS knows no enrollment {registrationId} under ID scope {idScope}: {reason}',
+    advice:
+      'Check ID scope and registration ID, and create the individual enrollment with the endorsement key of this gateway.',
+    status: 502,
+    retryable: false,
+  },
+  DPS_REFUSED: {
+    message: 'DPS refused registration {registrationId} with HTTP {httpStatus}, error {errorCode}: {reason}',
+    advice:
+      'Compare the endorsement key of the enrollment with the one this gateway shows; after a TPM replacement the enrollment needs the new key.',
+    status: 502,
+    retryable: false,
+  },
+  DPS_TOKEN_REFUSED: {
+    message: 'DPS did not accept the proof of this TPM with HTTP {httpStatus}: {reason}',
+    advice: 'Check the clock of this gateway; the attempt is repeated.',
+    status: 502,
+    retryable: true,
+  },
+  DPS_THROTTLED: {
+    message: 'DPS asks for fewer requests (HTTP 429); it may be asked again in {retryAfterSec} s',
+    advice: 'Nothing to do: the attempt is repeated when DPS allows it.',
+    status: 502,
+    retryable: true,
+  },
+  DPS_UNAVAILABLE: {
+    message: 'DPS answered with HTTP {httpStatus}: {reason}',
+    advice: 'Nothing to do: the attempt is repeated. See the Azure status page when it lasts.',
+    status: 502,
+    retryable: true,
+  },
+  DPS_ANSWER_INVALID: {
+    message: 'The answer of {host} is not one of DPS: {reason}',
+    advice: 'Check globalEndpoint; a captive portal or a proxy may answer in place of DPS.',
+    status: 502,
+    retryable: true,
+  },
+  DPS_ASSIGNMENT_FAILED: {
+    message: 'DPS could not assign a hub to {registrationId}, error {errorCode}: {reason}',
+    advice: 'Check the linked hubs, the allocation policy and its webhook in DPS.',
+    status: 502,
+    retryable: false,
+  },
+  DPS_ENROLLMENT_DISABLED: {
+    message: 'The enrollment {registrationId} is disabled in DPS',
+    advice: 'Enable the enrollment in DPS; the gateway tries again by itself.',
+    status: 502,
+    retryable: false,
+  },
+  DPS_UNASSIGNED: {
+    message: 'DPS ended the registration of {registrationId} without assigning a hub',
+    advice: 'Link a hub to the DPS instance and check the allocation policy.',
+    status: 502,
+    retryable: false,
+  },
+  DPS_ASSIGNMENT_SLOW: {
+    message: 'DPS did not assign a hub within {limitSec} s',
+    advice: 'Check the allocation webhook if there is one; the attempt is repeated.',
+    status: 504,
+    retryable: true,
+  },
+  DPS_KEY_UNPROVEN: {
+    message: 'The device key that DPS sent cannot be used by this TPM: {reason}',
+    advice: 'Nothing to do: the key in use stays, and the gateway registers again.',
+    status: 502,
+    retryable: true,
+  },
+  CLOCK_NOT_SET: {
+    message: 'The clock says {now}, before this agent was built ({built}): tokens would be refused',
+    advice: 'Set the time, or let the gateway reach a time server (NTP).',
+    status: 503,
+    retryable: true,
+  },
 });

@@ -62,6 +62,9 @@ function describe(error: unknown, url: string): TpeError {
   );
 }
 
+/** A connection that is used again no longer tells its certificate. */
+const keysSeen = new WeakMap<TLSSocket, string>();
+
 function isTls(socket: Socket): socket is TLSSocket {
   return 'getPeerX509Certificate' in socket;
 }
@@ -115,7 +118,8 @@ export async function httpsCall(call: HttpsCall): Promise<HttpsAnswer> {
     let serverKey = '';
     const checkKey = (socket: TLSSocket): void => {
       const certificate = socket.getPeerX509Certificate();
-      serverKey = certificate === undefined ? '' : spkiSha256(certificate);
+      serverKey = certificate === undefined ? (keysSeen.get(socket) ?? '') : spkiSha256(certificate);
+      keysSeen.set(socket, serverKey);
       if (call.pinnedKey !== undefined && serverKey !== call.pinnedKey) {
         fail(new TpeError('HTTP_PIN_MISMATCH', { url, expected: call.pinnedKey, actual: serverKey }));
         return;
@@ -125,7 +129,7 @@ export async function httpsCall(call: HttpsCall): Promise<HttpsAnswer> {
     };
     request.on('socket', (socket) => {
       if (!isTls(socket)) fail(new Error('the connection is not TLS'));
-      else if (socket.getPeerX509Certificate() !== undefined) checkKey(socket);
+      else if (request.reusedSocket) checkKey(socket);
       else socket.once('secureConnect', () => checkKey(socket));
     });
     request.on('error', fail);
