@@ -21,9 +21,11 @@ const KEY_FILE = 'tls-key.pem';
 const CERTIFICATE_FILE = 'tls-cert.pem';
 /** RFC 5280, 4.1.2.5: no well-defined expiration date. The gateway's clock may be wrong for its whole life. */
 const NO_EXPIRY = new Date('9999-12-31T23:59:59Z');
-/** Before any gateway's factory date, so that a clock that starts in 1970 after a battery change does not matter less. */
+/** Before any gateway was made: a clock that restarts in 1970 is wrong for other reasons, one a day slow is not. */
 const NOT_BEFORE = new Date('2020-01-01T00:00:00Z');
 const CURVE = { name: 'ECDSA', namedCurve: 'P-256' } as const;
+/** id-at-serialNumber (X.520); the library knows it by number only. */
+const SERIAL_NUMBER = '2.5.4.5';
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const;
 
 async function readOptional(path: string): Promise<string | undefined> {
@@ -70,7 +72,7 @@ async function makeCertificate(
     ['verify'],
   );
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: [{ CN: [identity.serialNumber] }, { serialNumber: [identity.serialNumber] }],
+    name: [{ CN: [identity.serialNumber] }, { [SERIAL_NUMBER]: [identity.serialNumber] }],
     notBefore: NOT_BEFORE,
     notAfter: NO_EXPIRY,
     keys: { privateKey, publicKey },

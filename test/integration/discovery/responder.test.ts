@@ -1,0 +1,167 @@
+import { type Socket, createSocket } from 'node:dgram';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Discovery } from '../../../src/agent/discovery/discovery';
+import { DiscoveryResponder, type ResponderOptions } from '../../../src/agent/discovery/responder';
+import { listInterfaces } from '../../../src/agent/device/interfaces';
+import { createLogger } from '../../../src/common/logger';
+import { decodeAnswer, encodeProbe } from '../../../src/protocol/discovery';
+import { IDENTITY } from '../../support/api';
+import { FakeClock } from '../../support/fake-clock';
+import { withTempFolder } from '../../support/temp';
+import { waitFor } from '../../support/wait';
+
+const logger = createLogger('test', 'silent');
+const keySha256 = `${'A'.repeat(43)}=`;
+
+function responderWith(more: Partial<ResponderOptions> = {}): DiscoveryResponder {
+  return new DiscoveryResponder({
+    identity: IDENTITY,
+    port: 0,
+    address: '127.0.0.1',
+    endpoint: () => ({ port: 8443, keySha256 }),
+    interfaces: listInterfaces,
+    clock: new FakeClock(),
+    logger,
+    ...more,
+  });
+}
+
+async function client(): Promise<{ socket: Socket; answers: Buffer[] }> {
+  const socket = createSocket('udp4');
+  const answers: Buffer[] = [];
+  socket.on('message', (datagram) => answers.push(datagram));
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  return { socket, answers };
+}
+
+test('a probe is answered to its sender with its nonce, and never with more bytes than it had', async () => {
+  const responder = responderWith();
+  await responder.start();
+  const { socket, answers } = await client();
+  const { nonce, datagram } = encodeProbe();
+  socket.send(datagram, responder.port ?? 0, '127.0.0.1');
+  await waitFor('an answer', () => answers.length === 1);
+  expect(answers[0]!.length).toBeLessThanOrEqual(datagram.length);
+  expect(decodeAnswer(answers[0]!)).toEqual({
+    tpe: 1,
+    type: 'answer',
+    nonce,
+    ...IDENTITY,
+    address: '127.0.0.1',
+    port: 8443,
+    apiBase: '/api/v1',
+    keySha256,
+  });
+  socket.close();
+  await responder.stop();
+});
+
+test('what is no probe gets no answer, and the next probe still does', async () => {
+  const responder = responderWith();
+  await responder.start();
+  const { socket, answers } = await client();
+  const { datagram } = encodeProbe();
+  const other = (edit: (probe: Record<string, unknown>) => void): Buffer => {
+    const probe = JSON.parse(datagram.toString()) as Record<string, unknown>;
+    edit(probe);
+    return Buffer.from(JSON.stringify(probe).padEnd(1024, ' '));
+  };
+  const strangers = [
+    Buffer.alloc(0),
+    Buffer.alloc(1024, 'x'),
+    datagram.subarray(0, 511),
+    Buffer.alloc(60_000, ' '),
+    other((probe) => (probe['tpe'] = 2)),
+    other((probe) => (probe['nonce'] = 'short')),
+    other((probe) => delete probe['type']),
+    Buffer.from('['.repeat(1400)),
+  ];
+  for (const stranger of strangers) socket.send(stranger, responder.port ?? 0, '127.0.0.1');
+  socket.send(datagram, responder.port ?? 0, '127.0.0.1');
+  await waitFor('an answer', () => answers.length > 0);
+  expect(answers).toHaveLength(1);
+  await waitFor('all counted', () => responder.counters.received === strangers.length + 1);
+  expect(responder.counters).toEqual({ received: 9, answered: 1, invalid: 8, limited: 0 });
+  socket.close();
+  await responder.stop();
+});
+
+test('a sender that asks too often is answered at the rate of its bucket', async () => {
+  const clock = new FakeClock();
+  const rate = { perSecond: 1, burst: 3 };
+  const responder = responderWith({ clock, limits: { perSource: rate, total: rate, largestTable: 4 } });
+  await responder.start();
+  const { socket, answers } = await client();
+  const { datagram } = encodeProbe();
+  for (let i = 0; i < 50; i += 1) socket.send(datagram, responder.port ?? 0, '127.0.0.1');
+  await waitFor('all received', () => responder.counters.received === 50);
+  await waitFor('three answers', () => answers.length === 3);
+  expect(responder.counters.limited).toBe(47);
+  clock.advance(1000);
+  socket.send(datagram, responder.port ?? 0, '127.0.0.1');
+  await waitFor('the fourth answer', () => answers.length === 4);
+  socket.close();
+  await responder.stop();
+});
+
+test('a port that is taken is an error with advice', async () => {
+  const first = responderWith();
+  await first.start();
+  const second = responderWith({ port: first.port ?? 0 });
+  await expect(second.start()).rejects.toMatchObject({ code: 'DISCOVERY_PORT_UNUSABLE' });
+  await first.stop();
+});
+
+describe('the stored switch', () => {
+  const openIn = async (stateFolder: string, clock = new FakeClock()) => {
+    await mkdir(stateFolder, { recursive: true });
+    const responder = responderWith({ clock });
+    return { responder, clock, discovery: await Discovery.open({ stateFolder, responder, clock, logger }) };
+  };
+
+  test('off survives a restart', async () => {
+    await withTempFolder(async (folder) => {
+      const { discovery, responder } = await openIn(folder);
+      await discovery.start();
+      expect(responder.running).toBe(true);
+      await discovery.setEnabled(false);
+      expect(responder.running).toBe(false);
+      const again = await openIn(folder);
+      await again.discovery.start();
+      expect(again.responder.running).toBe(false);
+    });
+  });
+
+  test('it stays on until the first connection and closes when its window ends', async () => {
+    await withTempFolder(async (folder) => {
+      const { discovery, responder, clock } = await openIn(folder);
+      await discovery.start();
+      clock.advance(24 * 3_600_000);
+      expect(discovery.enabled).toBe(true);
+      await discovery.connected();
+      clock.advance(899_000);
+      expect(responder.running).toBe(true);
+      clock.advance(1000);
+      await waitFor('the end of the window', () => !responder.running);
+      const again = await openIn(folder);
+      await again.discovery.start();
+      expect(again.discovery.enabled).toBe(false);
+      await again.discovery.setEnabled(true);
+      expect(again.responder.running).toBe(true);
+      again.clock.advance(900_000);
+      await waitFor('the end of the second window', () => !again.responder.running);
+    });
+  });
+
+  test('damaged settings keep it off', async () => {
+    await withTempFolder(async (folder) => {
+      for (const name of ['discovery.json', 'discovery.json.twin'])
+        await writeFile(join(folder, name), '{"for');
+      const { discovery, responder } = await openIn(folder);
+      await discovery.start();
+      expect(discovery.enabled).toBe(false);
+      expect(responder.running).toBe(false);
+    });
+  });
+});
