@@ -1,3 +1,119 @@
 import { defineErrors } from './define';
 
-export const provisionErrors = defineErrors({});
+/** Errors of the provisioning utility. */
+export const provisionErrors = defineErrors({
+  PROVISION_SETTING_MISSING: {
+    message: '{setting} is missing',
+    advice: 'Give it as {ways}.',
+    retryable: false,
+  },
+  PROVISION_SETTING_INVALID: {
+    message: '{setting} is not valid: {reason}',
+    advice:
+      'Correct the setting; "tpe-provision help" and docs/reference/tpe-provision.md say what it takes.',
+    retryable: false,
+  },
+  PROVISION_NO_GATEWAY: {
+    message: 'No gateway answered within {seconds} s',
+    advice:
+      'Check cable, VLAN and firewall (UDP {port} both ways), whether discovery is still on, or name the address with --target.',
+    retryable: true,
+  },
+  PROVISION_DISCOVERY_FAILED: {
+    message: 'Discovery could not be sent to {target}: {reason}',
+    advice: 'Check the address and that this machine has a route to it.',
+    retryable: true,
+  },
+  PROVISION_KEY_UNTRUSTED: {
+    message: 'Nothing vouches for the TLS key of {device} ({key})',
+    advice:
+      'Give the factory record that names its key (--from FILE), or say --trust-on-first-use on a network you trust.',
+    retryable: false,
+  },
+  PROVISION_LOGIN_REFUSED: {
+    message: '{device} refused the login of {user}',
+    advice:
+      'Check user and password (--user, --password-file); no further password was tried, so that the account is not locked.',
+    retryable: false,
+  },
+  PROVISION_ACCOUNT_LOCKED: {
+    message: '{device} has banned {user} for a while after too many wrong passwords',
+    advice: 'Wait until the lock-out ends (10 minutes by default), then run again with the right password.',
+    retryable: true,
+  },
+  PROVISION_NEW_PASSWORD_NEEDED: {
+    message: '{device} wants its initial password changed first',
+    advice: 'Give the new password with --new-password-file or TPE_NEW_PASSWORD.',
+    retryable: false,
+  },
+  PROVISION_GATEWAY_REFUSED: {
+    message: '{device} answered {status} to {method} {path}: {reason}',
+    advice: '{hint}',
+    retryable: false,
+  },
+  PROVISION_GATEWAY_ANSWER: {
+    message: '{device} gave an answer to {method} {path} that is not understood: {reason}',
+    advice: 'Check that this address is a ThingsPro Edge gateway with a firmware that this version knows.',
+    retryable: false,
+  },
+  PROVISION_SERIAL_MISMATCH: {
+    message: '{device} says over TLS that its serial number is {actual}',
+    advice:
+      'The discovery answer was forged or is old; run the discovery again and check the device on site.',
+    retryable: false,
+  },
+  PROVISION_NO_EK: {
+    message: '{device} has no endorsement key',
+    advice: 'The gateway has no usable TPM 2.0: run "tpe-agentctl check" on it.',
+    retryable: false,
+  },
+  PROVISION_EK_INVALID: {
+    message: 'The endorsement key of {device} is not one that DPS takes: {reason}',
+    advice: 'Run "tpe-agentctl ek" on the gateway and compare; an RSA-2048 storage key is needed.',
+    retryable: false,
+  },
+  PROVISION_REGISTRATION_ID_SHARED: {
+    message: 'The registration ID {registrationId} is also the one of {other}',
+    advice:
+      'Both gateways carry the same serial number: use a template with the MAC, e.g. --registration-id "{serial}-{mac}".',
+    retryable: false,
+  },
+  PROVISION_REGISTRATION_ID_INVALID: {
+    message: 'The registration ID {registrationId} of {device} is not valid',
+    advice: 'Use a template that gives 1 to 128 lower-case letters, digits and dashes.',
+    retryable: false,
+  },
+  PROVISION_ENROLLED_OTHER_EK: {
+    message: '{registrationId} is already enrolled with another endorsement key',
+    advice:
+      'Check whether the TPM or the board was exchanged, or another device uses this ID; then say --replace.',
+    retryable: false,
+  },
+  PROVISION_DPS_UNAUTHORIZED: {
+    message: 'DPS refused the policy {policy}: {reason}',
+    advice:
+      'Check policy name and key, that the policy may write enrollments, and the clock of this computer.',
+    retryable: false,
+  },
+  PROVISION_DPS_REFUSED: {
+    message: 'DPS answered {status} to {method} {path}: {reason}',
+    advice: 'Check the service endpoint and the enrollment settings.',
+    retryable: false,
+  },
+  PROVISION_DPS_BUSY: {
+    message: 'DPS still answers {status} after {attempts} attempts',
+    advice: 'The service is throttled or down: run again later, what is done stays done.',
+    retryable: true,
+  },
+  PROVISION_NOT_CONNECTED: {
+    message: '{device} did not connect to its hub within {seconds} s: {reason}',
+    advice:
+      'Check the gateway\'s own way to DPS (443) and to the hub (8883), its clock, and "tpe-provision status".',
+    retryable: true,
+  },
+  PROVISION_CONNECT_FAILED: {
+    message: '{device} could not be provisioned: {reason}',
+    advice: '{hint}',
+    retryable: false,
+  },
+});

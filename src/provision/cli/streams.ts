@@ -1,0 +1,14 @@
+/** What a command may touch of its process; a test gives its own. */
+export interface Streams {
+  readonly out: {
+    write(text: string): unknown;
+    readonly isTTY?: boolean;
+    readonly rows?: number;
+    readonly columns?: number;
+  };
+  readonly err: { write(text: string): unknown };
+  /** Aborted by SIGINT and SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Sets the exit code: 0 ok, 1 something failed, 2 wrong usage. */
+  exit(code: number): void;
+}

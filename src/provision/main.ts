@@ -1,0 +1,13 @@
+import { runProgram } from './cli/program';
+
+const abort = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort());
+
+void runProgram(process.argv.slice(2), {
+  out: process.stdout,
+  err: process.stderr,
+  signal: abort.signal,
+  exit: (code) => {
+    process.exitCode = code;
+  },
+});
