@@ -10,7 +10,7 @@ export interface PublicKey {
 }
 
 export interface EndorsementKey extends PublicKey {
-  /** `undefined` when a persistent EK was found whose template is neither. */
+  /** `undefined` for a persistent EK: nothing in its public area tells. */
   readonly template: EkTemplate | undefined;
   readonly persistent: boolean;
 }
@@ -66,4 +66,14 @@ export interface Tpm {
   random(bytes: number): Promise<Buffer>;
   /** Flushes the live key and closes the TCTI. Commands under way are finished or, when stuck, left behind. */
   close(): Promise<void>;
+}
+
+/** What the agent's composition can do with the TPM beside what the flow needs. */
+export interface ManagedTpm extends Tpm {
+  /** Flushes the hub key and forgets it. A persistent copy stays until another key takes its place. */
+  unloadIdentityKey(): Promise<void>;
+  /** From now on the EK must have this name (34 bytes), whichever template gives it; any other is TPM_EK_CHANGED. */
+  expectEndorsementKey(name: Uint8Array): Promise<void>;
+  /** Replaces the hierarchies' authorization values, at most 64 bytes each; absent means empty. */
+  setAuthorizations(auth: { owner?: Uint8Array; endorsement?: Uint8Array }): Promise<void>;
 }

@@ -1,0 +1,98 @@
+#include "connection.hpp"
+
+#include <tss2/tss2_tctildr.h>
+
+#include "esys_memory.hpp"
+#include "failure.hpp"
+
+namespace tpe {
+
+namespace {
+
+/** TPM2_FlushContext without sessions; ESYS cannot flush a session that it did not start. */
+Bytes flushCommand(uint32_t handle) {
+  Bytes command = {0x80, 0x01, 0, 0, 0, 14, 0, 0, 0x01, 0x65};
+  for (int shift = 24; shift >= 0; shift -= 8) command.push_back(static_cast<uint8_t>(handle >> shift));
+  return command;
+}
+
+}  // namespace
+
+Connection::Connection(ConnectionOptions options) : options_(std::move(options)) {}
+
+Connection::~Connection() { close(); }
+
+void Connection::ensureOpen() {
+  if (isOpen()) return;
+  try {
+    TSS2_TCTI_CONTEXT* tcti = nullptr;
+    check(Tss2_TctiLdr_Initialize(options_.tcti.c_str(), &tcti), "open");
+    guard_ = std::make_unique<TctiGuard>(tcti, options_.deadlines);
+    check(Esys_Initialize(&esys_, guard_->context(), nullptr), "open");
+    generation_++;
+    startupIfNeeded();
+    flushAll();
+  } catch (Failure& failure) {
+    explain(failure);
+    close();
+    throw;
+  }
+}
+
+void Connection::close() {
+  if (esys_ != nullptr) Esys_Finalize(&esys_);
+  guard_.reset();
+}
+
+void Connection::startupIfNeeded() {
+  try {
+    property(TPM2_PT_FAMILY_INDICATOR);
+  } catch (const Failure& failure) {
+    if (failure.rc != TPM2_RC_INITIALIZE) throw;
+    check(Esys_Startup(esys_, TPM2_SU_CLEAR), "TPM2_Startup");
+  }
+}
+
+void Connection::flushAll() {
+  if (options_.resourceManaged) return;
+  for (const uint32_t first : {TPM2_TRANSIENT_FIRST, TPM2_LOADED_SESSION_FIRST, TPM2_ACTIVE_SESSION_FIRST}) {
+    for (const uint32_t handle : handles(first)) guard_->exchange(flushCommand(handle), "TPM2_FlushContext");
+  }
+}
+
+std::vector<uint32_t> Connection::handles(uint32_t first) {
+  TPMI_YES_NO more = TPM2_YES;
+  std::vector<uint32_t> found;
+  uint32_t next = first;
+  while (more == TPM2_YES) {
+    EsysPointer<TPMS_CAPABILITY_DATA> data;
+    check(Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, next,
+                             TPM2_MAX_CAP_HANDLES, &more, data.out()),
+          "TPM2_GetCapability");
+    const TPML_HANDLE& list = data->data.handles;
+    if (list.count == 0) break;
+    found.insert(found.end(), list.handle, list.handle + list.count);
+    next = found.back() + 1;
+  }
+  return found;
+}
+
+uint32_t Connection::property(TPM2_PT property) {
+  TPMI_YES_NO more = TPM2_NO;
+  EsysPointer<TPMS_CAPABILITY_DATA> data;
+  check(Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_TPM_PROPERTIES, property, 1,
+                           &more, data.out()),
+        "TPM2_GetCapability");
+  const TPML_TAGGED_TPM_PROPERTY& list = data->data.tpmProperties;
+  return list.count > 0 && list.tpmProperty[0].property == property ? list.tpmProperty[0].value : 0;
+}
+
+void Connection::explain(Failure& failure) {
+  if (failure.kind != "rc" || answeredByTpm(failure.rc)) return;
+  if (guard_ && guard_->fault() == TctiGuard::Fault::silent) failure.kind = "timeout";
+  if (guard_ && guard_->fault() == TctiGuard::Fault::malformed) failure.kind = "malformed";
+  if (guard_ && guard_->fault() != TctiGuard::Fault::none) failure.reason = guard_->faultReason();
+  close();
+}
+
+}  // namespace tpe

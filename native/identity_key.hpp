@@ -1,0 +1,39 @@
+#pragma once
+
+#include "activation.hpp"
+#include "handles.hpp"
+
+namespace tpe {
+
+/** The live hub key. Its blob is kept, so that a TPM that was reset underneath gets it loaded again. */
+class IdentityKey {
+ public:
+  IdentityKey(Connection& connection, Sessions& sessions, Primaries& primaries, bool persistent)
+      : connection_(connection), sessions_(sessions), primaries_(primaries), persistent_(persistent) {}
+
+  /** Loads and proves the key; only then it takes the place of the one before. */
+  void use(const WrappedKey& key);
+  /** The loaded key. @throws Failure `noIdentityKey` when none was given yet. */
+  ESYS_TR handle();
+  /** Flushes the key and remembers it no more. */
+  void drop();
+  /** The TPM no longer holds the key, whatever our handle says. */
+  void lost() { live_.release(); }
+
+  /** Loads a wrapped key under the SRK; the caller flushes it by letting it go. */
+  Handle load(const WrappedKey& key);
+
+ private:
+  Handle loadUnder(const StorageRootKey& srk, const WrappedKey& key);
+  Handle atPersistentHandle(const WrappedKey& key);
+  Handle persist(Handle loaded);
+
+  Connection& connection_;
+  Sessions& sessions_;
+  Primaries& primaries_;
+  const bool persistent_;
+  WrappedKey current_;
+  Handle live_;
+};
+
+}  // namespace tpe

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <optional>
+
+#include "bytes.hpp"
+#include "handles.hpp"
+#include "sessions.hpp"
+#include "templates.hpp"
+
+namespace tpe {
+
+/** A primary key at hand: its handle, public area and name. */
+struct Primary {
+  Handle handle;
+  Bytes publicArea;
+  Bytes name;
+};
+
+struct EndorsementKey : Primary {
+  /** Unknown for a persistent EK: nothing in its public area tells. */
+  std::optional<EkTemplate> derivedFrom;
+};
+
+struct StorageRootKey : Primary {
+  /** An object at 0x81000001 was left alone because it is no RSA-2048 storage key with noDA. */
+  bool strangerAtHandle = false;
+};
+
+/** Finds or derives EK and SRK; both are flushed again when they leave scope. */
+class Primaries {
+ public:
+  Primaries(Connection& connection, Sessions& sessions, EkTemplate ekTemplate, Bytes expectedEkName);
+
+  /**
+   * The EK: the persistent one at 0x81010001, else the template's. Once a name is expected, whatever gives that name.
+   * @throws Failure `unsuitable`, `ekChanged`
+   */
+  EndorsementKey endorsementKey();
+  /** The SRK: the persistent one at 0x81000001 when it fits, else the derived one. */
+  StorageRootKey storageRootKey();
+  /** The SRK from the template, whatever is at 0x81000001. */
+  StorageRootKey derivedStorageRootKey();
+
+  void expectEkName(Bytes name) { expectedEkName_ = std::move(name); }
+
+ private:
+  EndorsementKey deriveEk(EkTemplate which);
+  bool isExpected(const Primary& key) const { return expectedEkName_.empty() || key.name == expectedEkName_; }
+
+  Connection& connection_;
+  Sessions& sessions_;
+  EkTemplate ekTemplate_;
+  Bytes expectedEkName_;
+};
+
+/** TPM2B_PUBLIC in its marshalled form. */
+Bytes marshal(const TPM2B_PUBLIC& area);
+
+}  // namespace tpe

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <tss2/tss2_tcti.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "bytes.hpp"
+
+namespace tpe {
+
+/** Longest wait for one TPM command. */
+struct Deadlines {
+  /** Create and CreatePrimary: RSA key generation takes minutes on some chips. */
+  std::chrono::milliseconds create{300'000};
+  std::chrono::milliseconds other{90'000};
+  /** How long a command is sent again while the TPM answers that it is busy. */
+  std::chrono::milliseconds busy{10'000};
+};
+
+/**
+ * A TCTI around the loaded one. ESYS waits for ever and sends a busy TPM its command five times in a row; here every
+ * command has a deadline, busy answers (TPM_RC_RETRY, YIELDED, TESTING, NV_RATE) are sent again with growing pauses
+ * (TPM 2.0 Part 2, 6.6.3: "the TPM was not able to start the command"), and a header that lies about its size or tag
+ * goes no further.
+ */
+class TctiGuard {
+ public:
+  enum class Fault { none, silent, malformed };
+
+  /** Takes ownership of `inner`. */
+  TctiGuard(TSS2_TCTI_CONTEXT* inner, const Deadlines& deadlines);
+  ~TctiGuard();
+  TctiGuard(const TctiGuard&) = delete;
+  TctiGuard& operator=(const TctiGuard&) = delete;
+
+  TSS2_TCTI_CONTEXT* context() { return reinterpret_cast<TSS2_TCTI_CONTEXT*>(&outer_); }
+  Fault fault() const { return fault_; }
+  const std::string& faultReason() const { return reason_; }
+
+  /** Sends `command` beside ESYS, when no ESYS command is under way. @return the TPM's response code. */
+  TSS2_RC exchange(const Bytes& command, const char* name);
+
+ private:
+  struct Outer {
+    TSS2_TCTI_CONTEXT_COMMON_V2 common;
+    TctiGuard* guard;
+  };
+
+  static TctiGuard& of(TSS2_TCTI_CONTEXT* context);
+  static TSS2_RC transmit(TSS2_TCTI_CONTEXT* context, size_t size, uint8_t const* command);
+  static TSS2_RC receive(TSS2_TCTI_CONTEXT* context, size_t* size, uint8_t* response, int32_t timeout);
+  static TSS2_RC cancel(TSS2_TCTI_CONTEXT* context);
+  static TSS2_RC setLocality(TSS2_TCTI_CONTEXT* context, uint8_t locality);
+
+  TSS2_RC send();
+  TSS2_RC fetch();
+  TSS2_RC await();
+  TSS2_RC refuse(const std::string& reason);
+  std::chrono::milliseconds deadline() const;
+
+  Outer outer_;
+  TSS2_TCTI_CONTEXT* inner_;
+  Deadlines deadlines_;
+  Bytes command_;
+  Bytes response_;
+  bool keepsDeadlines_ = true;
+  Fault fault_ = Fault::none;
+  std::string reason_;
+};
+
+}  // namespace tpe

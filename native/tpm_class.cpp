@@ -1,0 +1,176 @@
+#include "tpm_class.hpp"
+
+#include "js_arguments.hpp"
+
+namespace tpe {
+
+namespace {
+
+constexpr std::chrono::milliseconds kTeardownPatience{100};
+
+Napi::Value toError(Napi::Env env, const Failure& failure) {
+  Napi::Object error = Napi::Error::New(env, failure.kind + " in " + failure.command).Value();
+  error.Set("kind", failure.kind);
+  error.Set("command", failure.command);
+  error.Set("reason", failure.reason);
+  error.Set("rc", static_cast<double>(failure.rc));
+  return error;
+}
+
+}  // namespace
+
+Napi::Function TpmClass::define(Napi::Env env) {
+  return DefineClass(env, "NativeTpm",
+                     {
+                         InstanceMethod<&TpmClass::info>("info"),
+                         InstanceMethod<&TpmClass::endorsementKey>("endorsementKey"),
+                         InstanceMethod<&TpmClass::storageRootKey>("storageRootKey"),
+                         InstanceMethod<&TpmClass::activateIdentityKey>("activateIdentityKey"),
+                         InstanceMethod<&TpmClass::signWith>("signWith"),
+                         InstanceMethod<&TpmClass::loadIdentityKey>("loadIdentityKey"),
+                         InstanceMethod<&TpmClass::unloadIdentityKey>("unloadIdentityKey"),
+                         InstanceMethod<&TpmClass::sign>("sign"),
+                         InstanceMethod<&TpmClass::random>("random"),
+                         InstanceMethod<&TpmClass::expectEkName>("expectEkName"),
+                         InstanceMethod<&TpmClass::setAuthorizations>("setAuthorizations"),
+                         InstanceMethod<&TpmClass::close>("close"),
+                     });
+}
+
+TpmClass::TpmClass(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TpmClass>(info), env_(info.Env()) {
+  size_t queueLimit = 0;
+  const EngineOptions options = engineOptions(info[0], queueLimit);
+  napi_value name = Napi::String::New(env_, "tpe_tpm");
+  napi_create_threadsafe_function(env_, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, onOutcomes, &wake_);
+  napi_unref_threadsafe_function(env_, wake_);
+  // Hooks run last in, first out: this one runs before the threadsafe function's own, so the thread never calls one
+  // that is gone.
+  napi_add_env_cleanup_hook(env_, onTeardown, this);
+  const napi_threadsafe_function wake = wake_;
+  worker_ = Worker::start(options, queueLimit,
+                          [wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); });
+}
+
+TpmClass::~TpmClass() {
+  if (!worker_) return;
+  napi_remove_env_cleanup_hook(env_, onTeardown, this);
+  stop();
+}
+
+void TpmClass::stop() {
+  worker_->abandon();
+  worker_.reset();
+  napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+}
+
+void TpmClass::onTeardown(void* self) {
+  TpmClass& tpm = *static_cast<TpmClass*>(self);
+  const std::shared_ptr<Worker> worker = tpm.worker_;
+  tpm.pending_.clear();
+  tpm.stop();
+  // Lets an idle TPM flush its key; a stuck one is left behind.
+  worker->endedWithin(kTeardownPatience);
+}
+
+Napi::Value TpmClass::post(Napi::Env env, Worker::Work work) {
+  const Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
+  const uint64_t id = ++lastId_;
+  if (!worker_->post(id, std::move(work))) {
+    deferred.Reject(toError(env, Failure{closeId_ != 0 ? "closed" : "queueFull", "", ""}));
+    return deferred.Promise();
+  }
+  if (pending_.empty()) {
+    Ref();
+    napi_ref_threadsafe_function(env, wake_);
+  }
+  pending_.emplace(id, deferred);
+  return deferred.Promise();
+}
+
+void TpmClass::onOutcomes(napi_env env, napi_value, void* context, void*) {
+  if (env == nullptr) return;
+  static_cast<TpmClass*>(context)->settle(env);
+}
+
+void TpmClass::settle(Napi::Env env) {
+  const Napi::HandleScope scope(env);
+  if (!worker_) return;
+  for (const Worker::Outcome& outcome : worker_->takeOutcomes()) {
+    const auto found = pending_.find(outcome.id);
+    if (found == pending_.end()) continue;
+    if (const tpe::Value* value = std::get_if<tpe::Value>(&outcome.result)) {
+      found->second.Resolve(toJavaScript(env, *value));
+    } else {
+      found->second.Reject(toError(env, std::get<Failure>(outcome.result)));
+    }
+    pending_.erase(found);
+    if (pending_.empty()) {
+      napi_unref_threadsafe_function(env, wake_);
+      Unref();
+    }
+  }
+}
+
+Napi::Value TpmClass::info(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [](Engine& engine) { return engine.info(); });
+}
+
+Napi::Value TpmClass::endorsementKey(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [](Engine& engine) { return engine.endorsementKey(); });
+}
+
+Napi::Value TpmClass::storageRootKey(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [](Engine& engine) { return engine.storageRootKey(); });
+}
+
+Napi::Value TpmClass::activateIdentityKey(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [blob = bytes(call[0])](Engine& engine) { return engine.activateIdentityKey(blob); });
+}
+
+Napi::Value TpmClass::signWith(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [key = WrappedKey{bytes(call[0]), bytes(call[1])}, data = bytes(call[2])](Engine& engine) {
+    return engine.signWith(key, data);
+  });
+}
+
+Napi::Value TpmClass::loadIdentityKey(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [key = WrappedKey{bytes(call[0]), bytes(call[1])}](Engine& engine) {
+    return engine.loadIdentityKey(key);
+  });
+}
+
+Napi::Value TpmClass::unloadIdentityKey(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [](Engine& engine) { return engine.unloadIdentityKey(); });
+}
+
+Napi::Value TpmClass::sign(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [data = bytes(call[0])](Engine& engine) { return engine.sign(data); });
+}
+
+Napi::Value TpmClass::random(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [count = call[0].As<Napi::Number>().Uint32Value()](Engine& engine) {
+    return engine.random(count);
+  });
+}
+
+Napi::Value TpmClass::expectEkName(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [name = bytes(call[0])](Engine& engine) { return engine.expectEkName(name); });
+}
+
+Napi::Value TpmClass::setAuthorizations(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [owner = bytes(call[0]), endorsement = bytes(call[1])](Engine& engine) {
+    return engine.setAuthorizations(owner, endorsement);
+  });
+}
+
+Napi::Value TpmClass::close(const Napi::CallbackInfo& call) {
+  Napi::Value closed = post(call.Env(), [](Engine& engine) {
+    engine.close();
+    return tpe::Value{};
+  });
+  if (closeId_ == 0) closeId_ = lastId_;
+  worker_->finish();
+  return closed;
+}
+
+}  // namespace tpe

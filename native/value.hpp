@@ -1,0 +1,28 @@
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "bytes.hpp"
+
+namespace tpe {
+
+struct Field;
+using Object = std::vector<Field>;
+
+/** A verb's result, built on the TPM's thread and turned into a JavaScript value on the event loop's. */
+struct Value {
+  std::variant<std::monostate, bool, double, std::string, Bytes, Object> data;
+};
+
+struct Field {
+  const char* name;
+  Value value;
+};
+
+Napi::Value toJavaScript(Napi::Env env, const Value& value);
+
+}  // namespace tpe

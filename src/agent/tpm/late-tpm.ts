@@ -1,0 +1,41 @@
+import { TpeError } from '../../common/errors/tpe-error';
+import type { Tpm } from './types';
+
+/**
+ * A TPM that is opened when it is first needed, and tried again at the next call when that failed: a gateway whose
+ * TPM driver loads late, or whose permissions are mended, must not need a restart of the agent.
+ */
+export function lateTpm(open: () => Promise<Tpm>): Tpm {
+  let opening: Promise<Tpm> | undefined;
+  let closed = false;
+
+  const opened = (): Promise<Tpm> => {
+    opening ??= open().catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  };
+
+  const close = async (): Promise<void> => {
+    closed = true;
+    // A TPM that could not be opened leaves nothing to close; whoever needed it was told why.
+    const tpm = await opening?.catch(() => undefined);
+    await tpm?.close();
+  };
+
+  return new Proxy({} as Tpm, {
+    get(_target, name) {
+      if (name === 'close') return close;
+      // Not a thenable: awaiting the façade itself must not open the TPM.
+      if (typeof name === 'symbol' || name === 'then') return undefined;
+      return async (...args: unknown[]): Promise<unknown> => {
+        if (closed) throw new TpeError('TPM_CLOSED');
+        const tpm = await opened();
+        const verb: unknown = Reflect.get(tpm, name);
+        if (typeof verb !== 'function') throw new TypeError(`the TPM has no verb ${name}`);
+        return (await Reflect.apply(verb, tpm, args)) as unknown;
+      };
+    },
+  });
+}
