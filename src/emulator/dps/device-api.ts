@@ -24,8 +24,7 @@ export interface DeviceApiOptions {
 
 /** The registration as devices read it. */
 export function registrationState(registration: Registration): Record<string, unknown> {
-  const { initialHub: _internal, ...state } = registration;
-  return state;
+  return Object.fromEntries(Object.entries(registration).filter(([name]) => name !== 'initialHub'));
 }
 
 const headerOf = (request: FastifyRequest): string => request.headers.authorization ?? '';
@@ -101,7 +100,7 @@ export function addDeviceApi(app: HttpsApp, options: DeviceApiOptions): void {
     if (await applyHttpFault(fault, reply)) return reply;
     if (point !== 'dps-poll') throttle(reply);
     try {
-      return answer(reply, request, work(id, fault));
+      return await answer(reply, request, work(id, fault));
     } catch (error) {
       if (isTpeError(error, 'EMU_REFUSED')) counters.count(id, 'dpsRefusals');
       throw error;

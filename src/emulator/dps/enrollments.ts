@@ -4,7 +4,7 @@ import { validate } from '../../common/validate';
 import type { ServiceClock } from '../service-clock';
 import type { Collection } from '../store/collection';
 import { parseStorageKey } from '../tpm/public-area';
-import { Enrollment, EnrollmentBody, type Registration } from './records';
+import { type Enrollment, EnrollmentBody, type Registration } from './records';
 import { refusal } from './refusal';
 import type { Registrations } from './registrations';
 import { registrationState } from './device-api';

@@ -5,7 +5,7 @@ import { systemClock } from '../../common/clock';
 import { reasonOf } from '../../common/errors/tpe-error';
 import { type Verdict, Connack, authenticate } from './authenticate';
 import { DeviceSession } from './device-session';
-import type { HubContext } from './hub-context';
+import type { HubContext, PacketSender } from './hub-context';
 
 /** IoT Hub's limit on a message, and what topic and header may add. */
 export const LARGEST_MESSAGE_BYTES = 256 * 1024;
@@ -20,7 +20,7 @@ const LONGEST_KEEP_ALIVE_SECONDS = 1767;
  * One MQTT 3.1.1 connection: packets, keep-alive, limits and the life of the token. What the packets mean to a device
  * is the session's business.
  */
-export class HubConnection {
+export class HubConnection implements PacketSender {
   readonly #parser = parser({ protocolVersion: 4 });
   #session: DeviceSession | undefined;
   #connectTimer: Timer;
@@ -102,7 +102,14 @@ export class HubConnection {
       case 'puback':
         this.#session.acknowledged(packet.messageId ?? 0);
         break;
-      default:
+      case 'auth':
+      case 'connack':
+      case 'pingresp':
+      case 'pubcomp':
+      case 'pubrec':
+      case 'pubrel':
+      case 'suback':
+      case 'unsuback':
         this.close(`${packet.cmd} is not for a hub`);
     }
   }

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { TpeError, isTpeError, reasonOf } from '../../common/errors/tpe-error';
 import { type Timer, systemClock } from '../../common/clock';
-import type { HubConnection } from './connection';
 import type { CloudMessage } from './device-record';
 import type { DeviceLink, Hub } from './hub';
-import type { HubContext } from './hub-context';
+import type { HubContext, PacketSender } from './hub-context';
 import {
   cloudMessageTopic,
   desiredTopic,
@@ -37,7 +36,7 @@ export class DeviceSession implements DeviceLink {
   #lastPacketId = 0;
 
   constructor(
-    private readonly connection: HubConnection,
+    private readonly connection: PacketSender,
     private readonly context: HubContext,
     private readonly hub: Hub,
     readonly deviceId: string,

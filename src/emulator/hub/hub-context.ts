@@ -1,10 +1,17 @@
+import type { Packet } from 'mqtt-packet';
 import type { Logger } from '../../common/logger';
 import type { Counters } from '../admin/counters';
 import type { Faults } from '../faults/faults';
 import type { ServiceClock } from '../service-clock';
-import type { HubConnection } from './connection';
 import type { Hub } from './hub';
 import type { TelemetryLog } from './telemetry-log';
+
+/** A connection as its session sees it. */
+export interface PacketSender {
+  send(packet: Packet): void;
+  /** Drops the connection. */
+  close(reason: string): void;
+}
 
 /** What every connection shares. */
 export interface HubContext {
@@ -15,5 +22,5 @@ export interface HubContext {
   readonly counters: Counters;
   readonly telemetry: TelemetryLog;
   readonly logger: Logger;
-  readonly connections: Set<HubConnection>;
+  readonly connections: Set<PacketSender>;
 }

@@ -20,9 +20,7 @@ export function checkPatch(patch: JsonObject, level = 1): void {
   if (level > DEEPEST_LEVEL)
     throw refusal('badRequest', `The twin is nested deeper than ${DEEPEST_LEVEL} levels.`);
   for (const [key, value] of Object.entries(patch)) {
-    // eslint would have a control-character class spelled out: these are C0 and C1.
-    const controls = [...key].some((sign) => sign < ' ' || (sign >= '\u007f' && sign <= '\u009f'));
-    if (key === '' || controls || /[.$ ]/.test(key) || Buffer.byteLength(key) > LONGEST_KEY_BYTES) {
+    if (key === '' || /[\p{Cc}.$ ]/u.test(key) || Buffer.byteLength(key) > LONGEST_KEY_BYTES) {
       throw refusal(
         'badRequest',
         `The twin property name ${JSON.stringify(key.slice(0, 80))} is not allowed.`,

@@ -1,0 +1,31 @@
+import { Tpm } from 'tss.js';
+import { rawCommand } from '../../support/tpm-wire';
+
+/** tss.js's TPM device on swtpm's command socket; its own device opens /dev/tpm0. */
+class SwtpmDevice {
+  constructor(private readonly port: number) {}
+
+  /** @returns null for "no error", as tss.js has it. */
+  connect(continuation: (error: null) => void): null {
+    setImmediate(continuation, null);
+    return null;
+  }
+
+  dispatchCommand(command: Buffer, continuation: (error: unknown, response?: Buffer) => void): void {
+    rawCommand(this.port, command).then(
+      (response) => setImmediate(continuation, null, response),
+      (error: unknown) => setImmediate(continuation, error),
+    );
+  }
+
+  close(): void {
+    // Every command opens a connection of its own.
+  }
+}
+
+/** A tss.js TPM on the swtpm that listens on this port. */
+export function tssTpm(port: number): Tpm {
+  const tpm = new Tpm(false);
+  Reflect.set(tpm, 'device', new SwtpmDevice(port));
+  return tpm;
+}
