@@ -1,0 +1,52 @@
+import type { IClientOptions, MqttClient } from 'mqtt';
+
+export type MqttConnect = (uri: string, options: IClientOptions) => MqttClient;
+
+export interface DialOptions {
+  /** PEM of the authorities to trust instead of the system's. */
+  readonly ca?: string;
+  readonly connectTimeoutMs: number;
+  readonly keepAliveSec: number;
+}
+
+/**
+ * Dials for azure-iot-mqtt-base, which fixes the time-out at 60 s and loses CONNACK code and TLS error on the way up.
+ */
+export class Dialer {
+  readonly #options: DialOptions;
+  #client: MqttClient | undefined;
+  #lastError: unknown;
+
+  readonly #connect: MqttConnect;
+
+  /** @param connect `mqtt.connect`; given, so that this file loads nothing of mqtt. */
+  constructor(connect: MqttConnect, options: DialOptions) {
+    this.#connect = connect;
+    this.#options = options;
+  }
+
+  /** What mqtt.js said last. */
+  get lastError(): unknown {
+    return this.#lastError;
+  }
+
+  /** Called by azure-iot-mqtt-base as `mqtt.connect` would be, at the first connection and at every token renewal. */
+  connect(uri: string, options: IClientOptions): MqttClient {
+    const { ca, connectTimeoutMs, keepAliveSec } = this.#options;
+    const client = this.#connect(uri, {
+      ...options,
+      ...(ca === undefined ? {} : { ca }),
+      connectTimeout: connectTimeoutMs,
+      keepalive: keepAliveSec,
+      rejectUnauthorized: true,
+    });
+    client.on('error', (error) => (this.#lastError = error));
+    this.#client = client;
+    return client;
+  }
+
+  /** Closes the socket at once, whatever the SDK is waiting for. */
+  hangUp(): void {
+    this.#client?.end(true);
+  }
+}

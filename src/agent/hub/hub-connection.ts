@@ -1,0 +1,190 @@
+import type { AuthenticationProvider } from 'azure-iot-common';
+import type { Client } from 'azure-iot-device';
+import type { Clock } from '../../common/clock';
+import { TpeError, isTpeError, reasonOf } from '../../common/errors/tpe-error';
+import { connectError } from './connect-error';
+import { type DialOptions, Dialer } from './dialer';
+import { TpmTokenProvider, type TokenProviderOptions } from './token-provider';
+
+/** Answers a direct method. `status` is an HTTP-like number, `payload` any JSON. */
+export type MethodHandler = (payload: unknown) => Promise<{ status: number; payload: unknown }>;
+export type MethodHandlers = Readonly<Record<string, MethodHandler>>;
+
+export interface HubConnectionOptions extends TokenProviderOptions, Partial<DialOptions> {
+  readonly methods: MethodHandlers;
+  /** Called once when the connection ends by itself. */
+  readonly onLost: (error: TpeError) => void;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 20_000;
+/** Half-open connections are noticed after one and a half of these (MQTT 3.1.1, 3.1.2.10). */
+const DEFAULT_KEEP_ALIVE_SEC = 120;
+const TWIN_TIMEOUT_MS = 30_000;
+const CLOSE_TIMEOUT_MS = 1500;
+
+/** What the SDK declares as `any`. */
+interface ReportedTwin {
+  readonly reported: { update(patch: object, done: (error?: Error) => void): void };
+}
+
+/** Rejects with HUB_TIMEOUT when `operation` takes longer. */
+async function within<T>(clock: Clock, timeoutMs: number, hub: string, operation: Promise<T>): Promise<T> {
+  let timer: { cancel(): void } | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = clock.after(timeoutMs, () => reject(new TpeError('HUB_TIMEOUT', { hub, timeoutMs })));
+  });
+  try {
+    return await Promise.race([operation, late]);
+  } finally {
+    timer?.cancel();
+  }
+}
+
+/** One MQTT connection to an IoT Hub. Good until it is lost or closed; then a new one is opened. */
+export class HubConnection {
+  readonly #options: HubConnectionOptions;
+  readonly #client: Client;
+  readonly #provider: TpmTokenProvider;
+  readonly #dialer: Dialer;
+  #over = false;
+
+  private constructor(
+    options: HubConnectionOptions,
+    client: Client,
+    provider: TpmTokenProvider,
+    dialer: Dialer,
+  ) {
+    this.#options = options;
+    this.#client = client;
+    this.#provider = provider;
+    this.#dialer = dialer;
+  }
+
+  /**
+   * Connects and subscribes to direct methods.
+   * @throws HUB_REFUSED (CONNACK 2, 4, 5), HUB_UNREACHABLE, HUB_TLS_REFUSED, HUB_TIMEOUT, HUB_TOKEN_FAILED
+   */
+  static async open(options: HubConnectionOptions, signal: AbortSignal): Promise<HubConnection> {
+    const [device, deviceMqtt, base, common, mqtt] = await Promise.all([
+      import('azure-iot-device'),
+      import('azure-iot-device-mqtt'),
+      import('azure-iot-mqtt-base'),
+      import('azure-iot-common'),
+      import('mqtt'),
+    ]);
+    const { logger, hub } = options;
+
+    /** A garbled packet makes the SDK's handlers throw out of any call stack of ours, which would end the process. */
+    class GuardedMqttBase extends base.MqttBase {
+      override emit(event: string | symbol, ...rest: unknown[]): boolean {
+        try {
+          return super.emit(event, ...rest);
+        } catch (error) {
+          logger.warn(
+            { hub, err: reasonOf(error) },
+            'a packet of the hub could not be read and was left out',
+          );
+          return true;
+        }
+      }
+    }
+    const provider = new TpmTokenProvider(common.AuthenticationType.Token, options);
+    const dialer = new Dialer(mqtt.connect, {
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+      connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+      keepAliveSec: options.keepAliveSec ?? DEFAULT_KEEP_ALIVE_SEC,
+    });
+    class Transport extends deviceMqtt.Mqtt {
+      constructor(authentication: AuthenticationProvider) {
+        super(authentication, new GuardedMqttBase(dialer));
+      }
+    }
+    const client = device.Client.fromAuthenticationProvider(provider, Transport);
+    // Trying again is the state machine's business; the SDK's own would hide what happens for four minutes.
+    client.setRetryPolicy(new common.NoRetry());
+    const connection = new HubConnection(options, client, provider, dialer);
+    await connection.#open(signal);
+    return connection;
+  }
+
+  /** Merges a patch into the reported properties of the twin. */
+  async report(patch: object): Promise<void> {
+    const { clock, hub } = this.#options;
+    const update = async (): Promise<void> => {
+      const twin = await this.#client.getTwin();
+      await new Promise<void>((resolve, reject) => {
+        const { reported } = twin.properties as unknown as ReportedTwin;
+        reported.update(patch, (error?: Error) => (error ? reject(error) : resolve()));
+      });
+    };
+    await within(clock, TWIN_TIMEOUT_MS, hub, update());
+  }
+
+  /** Ends the connection; never throws, never takes long. */
+  async close(): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    const { clock, hub, logger } = this.#options;
+    try {
+      await within(clock, CLOSE_TIMEOUT_MS, hub, this.#client.close());
+    } catch (error) {
+      logger.debug({ hub, err: reasonOf(error) }, 'the hub connection did not end politely');
+    } finally {
+      this.#release();
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    const { hub, deviceId, clock, connectTimeoutMs, logger } = this.#options;
+    const client = this.#client;
+    // An emitter without a listener for `error` throws.
+    client.on('error', (error) => logger.debug({ hub, err: reasonOf(error) }, 'the SDK reported an error'));
+    const hangUp = (): void => this.#release();
+    signal.addEventListener('abort', hangUp, { once: true });
+    try {
+      signal.throwIfAborted();
+      await within(clock, connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS, hub, client.open());
+    } catch (error) {
+      this.#over = true;
+      this.#release();
+      if (isTpeError(error)) throw error;
+      throw connectError(this.#dialer.lastError ?? error, hub, deviceId);
+    } finally {
+      signal.removeEventListener('abort', hangUp);
+    }
+    client.on('disconnect', () => this.#lost());
+    this.#listen();
+  }
+
+  #listen(): void {
+    const { methods, logger } = this.#options;
+    for (const [name, handler] of Object.entries(methods)) {
+      this.#client.onDeviceMethod(name, (request, response) => {
+        handler(request.payload)
+          .catch((error: unknown) => {
+            logger.warn({ method: name, err: reasonOf(error) }, 'a direct method failed');
+            return { status: 500, payload: { error: { code: 500, message: reasonOf(error) } } };
+          })
+          .then(async ({ status, payload }) => response.send(status, payload))
+          .catch((error: unknown) =>
+            logger.warn({ method: name, err: reasonOf(error) }, 'the answer of a direct method was not sent'),
+          );
+      });
+    }
+  }
+
+  #lost(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { hub, onLost } = this.#options;
+    const reason = reasonOf(this.#dialer.lastError ?? 'the hub closed it');
+    this.#release();
+    onLost(new TpeError('HUB_CONNECTION_LOST', { hub, reason }));
+  }
+
+  #release(): void {
+    this.#provider.stop();
+    this.#provider.removeAllListeners();
+    this.#dialer.hangUp();
+  }
+}
