@@ -9,7 +9,7 @@ export const LARGEST_REQUEST_BYTES = 64 * 1024;
 /** An answer is one line of JSON. */
 export const LARGEST_ANSWER_BYTES = 4 * 1024 * 1024;
 
-export const CONTROL_VERBS = ['status', 'ek', 'check', 'factoryInit', 'factoryReset', 'logsBundle'] as const;
+export const CONTROL_VERBS = ['status', 'ek', 'check', 'factoryInit', 'factoryReset'] as const;
 export type ControlVerb = (typeof CONTROL_VERBS)[number];
 
 export const ControlRequest = Type.Object(

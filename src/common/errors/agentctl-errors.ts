@@ -38,4 +38,25 @@ export const agentctlErrors = defineErrors({
     advice: 'Use the tpe-agentctl of the same version as the agent, and look into its log.',
     retryable: true,
   },
+  FACTORY_COMMISSIONED: {
+    message: 'The administrator of this gateway has chosen a password already',
+    advice: 'The factory step is for new gateways: run "tpe-agentctl factory reset" first.',
+    retryable: false,
+  },
+  FACTORY_TPM_LOCKED: {
+    message: 'The TPM is locked out after {counter} of {maxTries} wrong authorizations',
+    advice:
+      'Clear it with tpm2_dictionarylockout --clear-lockout, or replace the TPM; it cannot leave the factory like this.',
+    retryable: true,
+  },
+  CHECK_UNKNOWN: {
+    message: 'There is no check named {id}',
+    advice: 'The names are in the output of "tpe-agentctl check" and in docs/reference/checks.md.',
+    retryable: false,
+  },
+  BUNDLE_FAILED: {
+    message: 'The bundle could not be packed: {reason}',
+    advice: 'Check free space, and that tar and gzip are installed.',
+    retryable: false,
+  },
 });

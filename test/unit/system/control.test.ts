@@ -78,7 +78,7 @@ test('no agent is told apart from a broken one', async () => {
 test.each([
   ['not JSON', 'hello\n'],
   ['an unknown verb', '{"verb":"shutdown"}\n'],
-  ['a verb that nobody handles here', '{"verb":"logsBundle"}\n'],
+  ['a verb that nobody handles here', '{"verb":"factoryInit"}\n'],
   ['an unknown member', '{"verb":"status","more":1}\n'],
   ['arguments that are no object', '{"verb":"status","args":[1]}\n'],
   ['a prototype as verb', '{"verb":"__proto__"}\n'],

@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises';
+import { Value } from '@sinclair/typebox/value';
+import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
+import { AuditRecord } from './audit-record';
+
+/** Which records to show, newest first. */
+export interface AuditQuery {
+  /** 1–1000. */
+  readonly limit: number;
+  /** Records to leave out before the first one shown. */
+  readonly offset: number;
+  readonly user?: string | undefined;
+  readonly source?: string | undefined;
+  readonly category?: string | undefined;
+  readonly result?: string | undefined;
+  /** ISO 8601; inclusive. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+export interface AuditPage {
+  /** All that match. */
+  readonly count: number;
+  readonly records: readonly AuditRecord[];
+}
+
+/** Parses one line; `undefined` for a line that a power cut tore. */
+export function decodeRecord(line: string): AuditRecord | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return Value.Check(AuditRecord, value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The lines of one file, oldest first; none when it is not there. */
+export async function readLines(path: string): Promise<string[]> {
+  try {
+    return (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw new TpeError('FILE_READ_FAILED', { path, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+function matches(record: AuditRecord, query: AuditQuery): boolean {
+  const same = (wanted: string | undefined, actual: string): boolean =>
+    wanted === undefined || wanted === actual;
+  return (
+    same(query.user, record.user) &&
+    same(query.source, record.source) &&
+    same(query.category, record.category) &&
+    same(query.result, record.result) &&
+    (query.from === undefined || record.at >= query.from) &&
+    (query.to === undefined || record.at <= query.to)
+  );
+}
+
+/** @param paths the files, newest first. */
+export async function queryFiles(paths: readonly string[], query: AuditQuery): Promise<AuditPage> {
+  const records: AuditRecord[] = [];
+  let count = 0;
+  for (const path of paths) {
+    for (const line of (await readLines(path)).reverse()) {
+      const record = decodeRecord(line);
+      if (record === undefined || !matches(record, query)) continue;
+      if (count >= query.offset && records.length < query.limit) records.push(record);
+      count += 1;
+    }
+  }
+  return { count, records };
+}

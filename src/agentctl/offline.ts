@@ -1,0 +1,96 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ACCOUNTS_FILE, writeInitialAccounts } from '../agent/accounts/accounts';
+import { PasswordHasher } from '../agent/accounts/password-hasher';
+import { AccountsState } from '../agent/accounts/schema';
+import { loadOrCreateTlsIdentity } from '../agent/api/tls-identity';
+import { AzureConfiguration } from '../agent/config/azure-configuration';
+import { factoryStateFile } from '../agent/config/factory-state';
+import { lockState } from '../agent/config/instance-lock';
+import type { Settings } from '../agent/config/settings';
+import { readDeviceIdentity } from '../agent/device/identity';
+import { listInterfaces } from '../agent/device/interfaces';
+import type { FactoryInitDependencies } from '../agent/local/factory-init';
+import { type Tpm, openTpm } from '../agent/tpm/index';
+import { TpeError, reasonOf } from '../common/errors/tpe-error';
+import { StateFile } from '../common/fs/state-file';
+import { asOwnerOf } from './as-owner';
+
+export interface TpmAuthFiles {
+  readonly owner?: string | undefined;
+  readonly endorsement?: string | undefined;
+}
+
+async function authOf(path: string | undefined): Promise<Buffer | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new TpeError('FILE_READ_FAILED', { path, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+/**
+ * Works on the state and the TPM of an agent that does not run: locked against a second instance, as the user who owns
+ * the state folder.
+ * @throws STATE_IN_USE, STATE_FOLDER_UNUSABLE and what the work throws
+ */
+export async function withLockedState<T>(
+  settings: Settings,
+  authFiles: TpmAuthFiles,
+  work: (dependencies: FactoryInitDependencies) => Promise<T>,
+): Promise<T> {
+  // Before the change of user: the files are root's.
+  const [ownerAuth, endorsementAuth] = await Promise.all([
+    authOf(authFiles.owner),
+    authOf(authFiles.endorsement),
+  ]);
+  const identity = await readDeviceIdentity(settings.device);
+  return asOwnerOf(settings.paths.state, async () => {
+    const lock = await lockState(settings.paths.state);
+    let tpm: Promise<Tpm> | undefined;
+    const open = (): Promise<Tpm> =>
+      openTpm({
+        ...settings.tpm,
+        ...(ownerAuth === undefined ? {} : { ownerAuth }),
+        ...(endorsementAuth === undefined ? {} : { endorsementAuth }),
+      });
+    try {
+      return await work(await dependenciesOf(settings, identity, () => (tpm ??= open())));
+    } finally {
+      await tpm?.then((opened) => opened.close()).catch(() => undefined);
+      await lock.release();
+    }
+  });
+}
+
+async function dependenciesOf(
+  settings: Settings,
+  identity: FactoryInitDependencies['identity'],
+  tpm: () => Promise<Tpm>,
+): Promise<FactoryInitDependencies> {
+  const stateFolder = settings.paths.state;
+  const hasher = new PasswordHasher();
+  const azure = await AzureConfiguration.open(stateFolder, {
+    hasTpm: () => true,
+    dpsHosts: settings.azure.dpsHosts,
+    defaultRegistrationId: identity.serialNumber.toLowerCase(),
+  });
+  return {
+    identity,
+    tpm,
+    azure: () => azure.current(),
+    factory: () => factoryStateFile(stateFolder).load(),
+    stateFolder,
+    hasher,
+    tlsKeySha256: async () => {
+      const addresses = listInterfaces().flatMap((each) => each.addresses.map(({ address }) => address));
+      return (await loadOrCreateTlsIdentity(stateFolder, identity, addresses)).spkiSha256;
+    },
+    commissioned: async () => {
+      const accounts = await new StateFile(join(stateFolder, ACCOUNTS_FILE), AccountsState).load();
+      return accounts?.users.some(({ id, mustChange }) => id === 1 && !mustChange) ?? false;
+    },
+    setInitialPassword: (hash) => writeInitialAccounts(stateFolder, hash),
+  };
+}

@@ -1,0 +1,131 @@
+import { appendFile, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type AuditEvent, AuditTrail } from '../../../src/agent/system/audit';
+import { createLogger } from '../../../src/common/logger';
+import { FakeClock } from '../../support/fake-clock';
+import { withTempFolder } from '../../support/temp';
+import { waitFor } from '../../support/wait';
+
+const logger = createLogger('test', 'silent');
+const event = (more: Partial<AuditEvent> = {}): AuditEvent => ({
+  user: 'admin',
+  source: '192.168.4.10',
+  category: 'auth',
+  action: 'login',
+  detail: '',
+  result: 'success',
+  code: '',
+  ...more,
+});
+const all = { limit: 1000, offset: 0 };
+
+test('records are on disk when record() resolves, newest first in a query, and ids go on after a restart', async () => {
+  await withTempFolder(async (folder) => {
+    const clock = new FakeClock();
+    const trail = await AuditTrail.open({ folder, clock, logger });
+    await trail.record(event());
+    await trail.record(event({ action: 'logout' }));
+    expect((await readFile(join(folder, 'audit.jsonl'), 'utf8')).trim().split('\n')).toHaveLength(2);
+    expect((await stat(join(folder, 'audit.jsonl'))).mode & 0o777).toBe(0o600);
+    // No close(): this is what a kill leaves behind.
+    const again = await AuditTrail.open({ folder, clock, logger });
+    await again.record(event({ action: 'third' }));
+    const page = await again.query(all);
+    expect(page.count).toBe(3);
+    expect(page.records.map(({ id, action }) => [id, action])).toEqual([
+      [3, 'third'],
+      [2, 'logout'],
+      [1, 'login'],
+    ]);
+    await again.close();
+    await trail.close();
+  });
+});
+
+test('a line torn by a power cut costs itself only', async () => {
+  await withTempFolder(async (folder) => {
+    const clock = new FakeClock();
+    const trail = await AuditTrail.open({ folder, clock, logger });
+    await trail.record(event());
+    await trail.close();
+    await appendFile(join(folder, 'audit.jsonl'), '{"id":2,"at":"20');
+    const again = await AuditTrail.open({ folder, clock, logger });
+    await again.record(event({ action: 'after' }));
+    expect((await again.query(all)).records.map(({ action }) => action)).toEqual(['after', 'login']);
+    await again.close();
+  });
+});
+
+test('the trail is rotated by size and never holds more than its files', async () => {
+  await withTempFolder(async (folder) => {
+    const trail = await AuditTrail.open({
+      folder,
+      clock: new FakeClock(),
+      logger,
+      fileBytes: 1000,
+      files: 3,
+    });
+    for (let i = 0; i < 60; i += 1) await trail.record(event());
+    const names = (await readdir(folder)).sort();
+    expect(names).toEqual(['audit.1.jsonl', 'audit.2.jsonl', 'audit.jsonl']);
+    for (const name of names) expect((await stat(join(folder, name))).size).toBeLessThanOrEqual(1000);
+    const { records } = await trail.query(all);
+    expect(records[0]?.id).toBe(60);
+    expect(records.map(({ id }) => id)).toEqual(records.map((_record, i) => 60 - i));
+    await trail.close();
+  });
+});
+
+test('a storm of refusals is one record and a count, other events stay', async () => {
+  await withTempFolder(async (folder) => {
+    const clock = new FakeClock();
+    const trail = await AuditTrail.open({ folder, clock, logger });
+    await trail.record(event({ action: 'precious' }));
+    const refused = event({ result: 'refused', code: 'API_LOGIN_FAILED' });
+    for (let i = 0; i < 6000; i += 1) await trail.record({ ...refused, user: `user${i}` });
+    clock.advance(60_000);
+    await waitFor('the count', async () => (await trail.query(all)).count === 3);
+    expect((await trail.query(all)).records).toMatchObject([
+      { count: 5999, code: 'API_LOGIN_FAILED' },
+      { count: 1, code: 'API_LOGIN_FAILED' },
+      { action: 'precious' },
+    ]);
+    await trail.close();
+  });
+});
+
+test('a folder that cannot be written is said, and heals by itself', async () => {
+  await withTempFolder(async (parent) => {
+    const folder = join(parent, 'audit');
+    await writeFile(folder, 'a file in the place of the folder');
+    const trail = await AuditTrail.open({ folder, clock: new FakeClock(), logger });
+    await trail.record(event());
+    expect(trail.failing).toBeDefined();
+    expect(trail.lost).toBe(1);
+    await rm(folder);
+    await mkdir(folder);
+    await trail.record(event({ action: 'healed' }));
+    expect(trail.failing).toBeUndefined();
+    expect((await trail.query(all)).records.map(({ action }) => action)).toEqual(['healed']);
+    await trail.close();
+  });
+});
+
+test('filters and pages', async () => {
+  await withTempFolder(async (folder) => {
+    const clock = new FakeClock();
+    const trail = await AuditTrail.open({ folder, clock, logger });
+    for (let i = 0; i < 10; i += 1) {
+      await trail.record(
+        event({ user: i % 2 === 0 ? 'admin' : 'olga', category: i < 5 ? 'auth' : 'services' }),
+      );
+      clock.advance(1000);
+    }
+    const page = await trail.query({ limit: 2, offset: 1, user: 'admin' });
+    expect(page.count).toBe(5);
+    expect(page.records.map(({ id }) => id)).toEqual([7, 5]);
+    const late = await trail.query({ ...all, category: 'services', from: '2026-11-01T00:00:07.000Z' });
+    expect(late.records.map(({ id }) => id)).toEqual([10, 9, 8]);
+    await trail.close();
+  });
+});
