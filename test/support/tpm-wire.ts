@@ -51,3 +51,30 @@ export async function handlesFrom(port: number, first: number): Promise<number[]
   const count = answer.readUInt32BE(15);
   return Array.from({ length: count }, (_, i) => answer.readUInt32BE(19 + 4 * i));
 }
+
+/** TPM 2.0 Part 2, 6.5.2: commands that the tests send by themselves. */
+export const TPM2_CC = { Clear: 0x126, HierarchyChangeAuth: 0x129 } as const;
+
+/** Authorization area with one password session. */
+export function authPassword(password: Uint8Array = Buffer.alloc(0)): Buffer {
+  const area = Buffer.alloc(13 + password.length);
+  area.writeUInt32BE(9 + password.length, 0);
+  area.writeUInt32BE(0x40000009, 4);
+  area.writeUInt16BE(password.length, 11);
+  Buffer.from(password).copy(area, 13);
+  return area;
+}
+
+/** A command on one hierarchy handle, authorized by `authorization`. */
+export function hierarchyCommand(
+  code: number,
+  handle: number,
+  authorization: Uint8Array,
+  parameters: Uint8Array = Buffer.alloc(0),
+): Buffer {
+  const body = Buffer.alloc(4);
+  body.writeUInt32BE(handle, 0);
+  const whole = command(code, Buffer.concat([body, authorization, parameters]));
+  whole.writeUInt16BE(0x8002, 0);
+  return whole;
+}

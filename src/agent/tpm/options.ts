@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { access, realpath } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { TpeError, codeOf } from '../../common/errors/tpe-error';
 import type { Logger } from '../../common/logger';
 import type { EkTemplate } from './types';
@@ -31,13 +30,21 @@ export interface TpmOptions {
 
 const DEVICES = ['/dev/tpmrm0', '/dev/tpm0'] as const;
 
-/** @throws TPM_ABSENT, TPM_NOT_PERMITTED */
+/**
+ * Opens the device once: systemd's DevicePolicy shows itself at open only.
+ * @throws TPM_ABSENT, TPM_NOT_PERMITTED
+ */
 async function requireDevice(path: string): Promise<void> {
   try {
-    await access(path, constants.R_OK | constants.W_OK);
+    await (await open(path, 'r+')).close();
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') throw new TpeError('TPM_ABSENT', { devices: path }, { cause: error });
-    throw new TpeError('TPM_NOT_PERMITTED', { device: path }, { cause: error });
+    const code = codeOf(error);
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new TpeError('TPM_NOT_PERMITTED', { device: path }, { cause: error });
+    }
+    // In use by somebody else: the TCTI tells.
+    if (code === 'EBUSY') return;
+    throw new TpeError('TPM_ABSENT', { devices: path }, { cause: error });
   }
 }
 
