@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { Clock, Timer } from '../../common/clock';
 import { isTpeError, toTpeError } from '../../common/errors/tpe-error';
 import { StateFile } from '../../common/fs/state-file';
+import { StoredValue } from '../../common/fs/stored-value';
 import type { Logger } from '../../common/logger';
 import type { DiscoveryResponder } from './responder';
 
@@ -43,35 +44,34 @@ export interface DiscoveryOptions {
  */
 export class Discovery {
   readonly #options: DiscoveryOptions;
-  readonly #file: StateFile<typeof DiscoveryState>;
-  #state: DiscoveryState = FACTORY_DEFAULT;
+  readonly #stored: StoredValue<typeof DiscoveryState>;
   #window: Timer | undefined;
-  #changes: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: DiscoveryOptions) {
+  private constructor(options: DiscoveryOptions, stored: StoredValue<typeof DiscoveryState>) {
     this.#options = options;
-    this.#file = new StateFile(join(options.stateFolder, 'discovery.json'), DiscoveryState);
+    this.#stored = stored;
   }
 
   /** Reads the stored settings. Damaged ones count as switched off: silence is the safe side of an open port. */
   static async open(options: DiscoveryOptions): Promise<Discovery> {
-    const discovery = new Discovery(options);
+    const file = new StateFile(join(options.stateFolder, 'discovery.json'), DiscoveryState);
+    let state = FACTORY_DEFAULT;
     try {
-      discovery.#state = (await discovery.#file.load()) ?? FACTORY_DEFAULT;
+      state = (await file.load()) ?? FACTORY_DEFAULT;
     } catch (error) {
       if (!isTpeError(error, 'STATE_DAMAGED')) throw error;
       options.logger.error({ err: error }, 'discovery stays off until it is switched on again');
-      discovery.#state = { ...FACTORY_DEFAULT, enable: false };
+      state = { ...FACTORY_DEFAULT, enable: false };
     }
-    return discovery;
+    return new Discovery(options, new StoredValue(file, state));
   }
 
   get enabled(): boolean {
-    return this.#state.enable;
+    return this.#stored.value.enable;
   }
 
   get provision(): ProvisionWindow {
-    return this.#state.provision;
+    return this.#stored.value.provision;
   }
 
   /** @throws DISCOVERY_PORT_UNUSABLE */
@@ -95,7 +95,7 @@ export class Discovery {
 
   /** The gateway reached its hub: from the first time on the window runs. */
   async connected(): Promise<void> {
-    if (!this.#state.commissioned) await this.#change((state) => ({ ...state, commissioned: true }));
+    if (!this.#stored.value.commissioned) await this.#change((state) => ({ ...state, commissioned: true }));
   }
 
   /** Back to the factory: on, not commissioned. */
@@ -104,20 +104,13 @@ export class Discovery {
   }
 
   async #change(edit: (state: DiscoveryState) => DiscoveryState): Promise<void> {
-    const turn = this.#changes.then(async () => {
-      const next = edit(this.#state);
-      await this.#file.save(next);
-      this.#state = next;
-      await this.#apply();
-    });
-    this.#changes = turn.catch(() => undefined);
-    await turn;
+    await this.#stored.update(edit, () => this.#apply());
   }
 
   async #apply(): Promise<void> {
     this.#window?.cancel();
     this.#window = undefined;
-    const { enable, commissioned, provision } = this.#state;
+    const { enable, commissioned, provision } = this.#stored.value;
     if (!enable) {
       await this.#options.responder.stop();
       return;

@@ -38,6 +38,7 @@ function translate(error: unknown, request: FastifyRequest): TpeError {
 
 export async function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const known = translate(error, request);
+  request.errorCode = known.code;
   // The client learns that it is our fault, the log learns why.
   const shown =
     known.code === 'INTERNAL' ? new TpeError('INTERNAL', { reason: 'see the log of the gateway' }) : known;

@@ -1,4 +1,4 @@
-import type { TSchema } from '@sinclair/typebox';
+import { OptionalKind, type TSchema } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { FastifyInstance } from 'fastify';
 import { TpeError } from '../../../common/errors/tpe-error';
@@ -26,7 +26,7 @@ function describe(schema: TSchema, value: unknown): string {
  */
 export function useTypeBox(app: FastifyInstance): void {
   app.setValidatorCompiler<TSchema>(({ schema }) => (value: unknown) => {
-    if (Value.Check(schema, value)) return { value };
+    if (Value.Check(schema, value) || (value === undefined && OptionalKind in schema)) return { value };
     return { error: new TpeError('API_INPUT_INVALID', { reason: describe(schema, value) }) };
   });
   app.setSerializerCompiler(() => (value: unknown) => JSON.stringify(value));

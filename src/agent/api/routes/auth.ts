@@ -1,47 +1,12 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { TpeError } from '../../../common/errors/tpe-error';
-import { rolesOf, permissionsOf } from '../../accounts/permissions';
 import type { StoredUser } from '../../accounts/schema';
 import type { ApiDependencies } from '../dependencies';
 import { callerOf } from '../plugins/authentication';
-import { data } from '../schemas/envelope';
-
-const Login = Type.Object({
-  acceptEULA: Type.Optional(Type.Boolean()),
-  name: Type.String({ minLength: 1, maxLength: 256 }),
-  password: Type.String({ minLength: 1, maxLength: 256 }),
-});
-
-const PasswordChange = Type.Object({
-  newPassword: Type.String({ minLength: 1, maxLength: 256 }),
-  oldPassword: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
-});
-
-export const UserView = Type.Object({
-  id: Type.Integer(),
-  name: Type.String(),
-  email: Type.Union([Type.String(), Type.Null()]),
-  isActive: Type.Boolean(),
-  loginAt: Type.Optional(Type.String()),
-  passwordChangedAt: Type.Union([Type.String(), Type.Null()]),
-  permissions: Type.Array(Type.String()),
-  roles: Type.Array(Type.Object({ id: Type.Integer(), name: Type.String() })),
-  flag: Type.Optional(Type.Union([Type.Literal('passwordMustChange'), Type.Literal('passwordChangeRemind')])),
-});
-
-/** A user as ThingsPro Edge shows one: without any trace of the password. */
-export function viewOf(user: StoredUser): Record<string, unknown> {
-  return {
-    id: user.id,
-    name: user.name,
-    email: user.email,
-    isActive: user.isActive,
-    passwordChangedAt: user.passwordChangedAt,
-    permissions: permissionsOf(user.roleIds),
-    roles: rolesOf(user.roleIds).map(({ id, name }) => ({ id, name })),
-  };
-}
+import { LOGGED_IN, addRoute } from '../route';
+import { Ok, data, ok } from '../schemas/envelope';
+import { Password, UserView, viewOf } from '../schemas/user';
 
 const DAY_MS = 86_400_000;
 
@@ -56,19 +21,23 @@ function flagOf(user: StoredUser, { accounts, clock }: ApiDependencies): string 
 export function authRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
   const { accounts } = dependencies;
 
-  app.post<{ Body: { acceptEULA?: boolean; name: string; password: string } }>(
-    '/auth',
-    {
-      config: { access: 'public' },
-      schema: {
-        summary: 'Log in',
-        tags: ['auth'],
-        body: Login,
-        response: { 200: data(Type.Object({ token: Type.String(), user: UserView })) },
-      },
-    },
-    async (request) => {
+  addRoute(app, {
+    method: 'POST',
+    url: '/auth',
+    access: 'public',
+    summary: 'Log in',
+    tag: 'auth',
+    event: 'login',
+    bodyLimit: 4096,
+    body: Type.Object({
+      acceptEULA: Type.Optional(Type.Boolean()),
+      name: Type.String({ minLength: 1, maxLength: 256 }),
+      password: Password,
+    }),
+    answer: data(Type.Object({ token: Type.String(), user: UserView })),
+    handler: async (request) => {
       const { acceptEULA, name, password } = request.body;
+      request.claimedName = name;
       if (acceptEULA === false) throw new TpeError('API_EULA_NOT_ACCEPTED');
       const { session, user } = await accounts.login(name, password, request.ip);
       const token = app.jwt.sign({ sub: user.name, jti: session.id });
@@ -80,31 +49,41 @@ export function authRoutes(app: FastifyInstance, dependencies: ApiDependencies):
         },
       };
     },
-  );
+  });
 
-  app.get(
-    '/auth',
-    {
-      config: { access: { permission: 'none', initial: true } },
-      schema: { summary: 'Check a token', tags: ['auth'], response: { 200: data(Type.Literal('ok')) } },
-    },
-    () => ({ data: 'ok' }),
-  );
+  addRoute(app, {
+    method: 'GET',
+    url: '/auth',
+    access: LOGGED_IN,
+    summary: 'Check a token',
+    tag: 'auth',
+    answer: Ok,
+    handler: ok,
+  });
 
-  app.put<{ Body: { newPassword: string; oldPassword?: string } }>(
-    '/users/me/password',
-    {
-      config: { access: { permission: 'none', initial: true } },
-      schema: {
-        summary: 'Change the own password; ends all sessions of the user',
-        tags: ['users'],
-        body: PasswordChange,
-        response: { 200: data(Type.Literal('ok')) },
-      },
-    },
-    async (request) => {
+  addRoute(app, {
+    method: 'DELETE',
+    url: '/auth',
+    access: LOGGED_IN,
+    summary: 'Log out',
+    tag: 'auth',
+    event: 'logout',
+    handler: (request) => void accounts.sessions.end(callerOf(request).session.id),
+  });
+
+  addRoute(app, {
+    method: 'PUT',
+    url: '/users/me/password',
+    access: LOGGED_IN,
+    summary: 'Change the own password; ends all sessions of the user',
+    tag: 'users',
+    event: 'change password',
+    bodyLimit: 4096,
+    body: Type.Object({ newPassword: Password, oldPassword: Type.Optional(Password) }),
+    answer: Ok,
+    handler: async (request) => {
       await accounts.changeOwnPassword(callerOf(request).user.id, request.body, request.ip);
-      return { data: 'ok' };
+      return ok();
     },
-  );
+  });
 }

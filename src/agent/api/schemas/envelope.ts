@@ -12,3 +12,13 @@ export function listOf<T>(items: readonly T[]): { count: number; data: readonly 
 }
 
 export const Switch = Type.Object({ enable: Type.Boolean() });
+
+/** Answer of what has nothing to tell but that it was done. */
+export const Ok = data(Type.Literal('ok'));
+
+export function ok(): { data: 'ok' } {
+  return { data: 'ok' };
+}
+
+/** Numeric id in a path. */
+export const IdParams = Type.Object({ id: Type.String({ pattern: '^[1-9][0-9]{0,8}$' }) });

@@ -1,0 +1,58 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { AuditTrail } from '../../system/audit';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Name of the event, where method and path do not say it well. */
+    event?: string;
+  }
+  interface FastifyRequest {
+    /** Registry code of the error that was answered. */
+    errorCode: string | undefined;
+    /** Who tried, where nobody is logged in yet. */
+    claimedName: string | undefined;
+  }
+}
+
+const SECRET = /password|token|key|secret|connectionstring|pk$/i;
+const LONGEST_DETAIL = 512;
+
+/** What was sent, for the record: secrets masked, at any depth. */
+export function detailOf(body: unknown): string {
+  if (body === undefined || body === null) return '';
+  const text = JSON.stringify(body, (key, value: unknown) => (SECRET.test(key) ? '***' : value));
+  return text.length > LONGEST_DETAIL ? `${text.slice(0, LONGEST_DETAIL)}…` : text;
+}
+
+function actionOf(request: FastifyRequest): string {
+  const { event } = request.routeOptions.config;
+  return event ?? `${request.method} ${request.url.split('?')[0] ?? ''}`;
+}
+
+/** Reading is not recorded, but being refused is. */
+function matters(request: FastifyRequest, status: number): boolean {
+  if (request.is404) return false;
+  return request.method !== 'GET' || status === 401 || status === 403 || status === 423;
+}
+
+/**
+ * Records every login, refusal and change before it is answered: what a client was told has happened is on disk, also
+ * when the agent is killed in the next instant.
+ */
+export function useAudit(app: FastifyInstance, audit: Pick<AuditTrail, 'record'>): void {
+  app.decorateRequest('errorCode', undefined);
+  app.decorateRequest('claimedName', undefined);
+  app.addHook('onSend', async (request, reply) => {
+    const status = reply.statusCode;
+    if (!matters(request, status)) return;
+    await audit.record({
+      user: request.caller?.user.name ?? request.claimedName ?? '-',
+      source: request.ip,
+      category: request.routeOptions.schema?.tags?.[0] ?? 'api',
+      action: actionOf(request),
+      detail: request.claimedName === undefined ? detailOf(request.body) : '',
+      result: status < 400 ? 'success' : status < 500 ? 'refused' : 'failed',
+      code: request.errorCode ?? '',
+    });
+  });
+}
