@@ -78,6 +78,14 @@ function buildAddon() {
   for (const addon of addons) copyFileSync(join(root, 'build/Release', addon), join(dist, addon));
 }
 
+/** Not the time of the build: the same sources give the same bytes (https://reproducible-builds.org/specs/source-date-epoch). */
+function builtAtSec() {
+  if (process.env.SOURCE_DATE_EPOCH) return Number(process.env.SOURCE_DATE_EPOCH);
+  const commit = spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8' });
+  if (commit.status === 0 && /^\d+\s*$/.test(commit.stdout)) return Number(commit.stdout);
+  return Math.floor(statSync(join(root, 'package.json')).mtimeMs / 1000);
+}
+
 async function buildPrograms() {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const result = await build({
@@ -94,7 +102,7 @@ async function buildPrograms() {
     keepNames: true,
     legalComments: 'none',
     banner: { js: '#!/usr/bin/env node' },
-    define: { __TPE_VERSION__: JSON.stringify(version) },
+    define: { __TPE_VERSION__: JSON.stringify(version), __TPE_BUILT_AT_MS__: String(builtAtSec() * 1000) },
     metafile: true,
     logLevel: 'warning',
   });
@@ -102,11 +110,17 @@ async function buildPrograms() {
   for (const name of Object.keys(programs)) chmodSync(join(dist, `${name}.cjs`), 0o755);
 }
 
-mkdirSync(dist, { recursive: true });
-await once('addon', ['binding.gyp', 'native/', 'package-lock.json'], addons, buildAddon);
-await once(
-  'programs',
-  ['package.json', 'package-lock.json', 'scripts/build.mjs', 'src/'],
-  Object.keys(programs).map((name) => `${name}.cjs`),
-  buildPrograms,
-);
+try {
+  mkdirSync(dist, { recursive: true });
+  await once('addon', ['binding.gyp', 'native/', 'package-lock.json'], addons, buildAddon);
+  await once(
+    'programs',
+    ['package.json', 'package-lock.json', 'scripts/build.mjs', 'src/'],
+    Object.keys(programs).map((name) => `${name}.cjs`),
+    buildPrograms,
+  );
+} catch (error) {
+  // esbuild has told its errors already; a stack trace of this script adds nothing.
+  if (error.errors === undefined) console.error(error.message);
+  process.exitCode = 1;
+}

@@ -59,4 +59,9 @@ export const agentctlErrors = defineErrors({
     advice: 'Check free space, and that tar and gzip are installed.',
     retryable: false,
   },
+  API_LISTEN_FAILED: {
+    message: 'The REST API cannot listen on {address}, port {port}: {reason}',
+    advice: 'Free the port or set another one with api.port in the settings file.',
+    retryable: false,
+  },
 });
