@@ -3,6 +3,10 @@ import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
 import { TpeError, reasonOf } from '../common/errors/tpe-error';
 import type { Logger } from '../common/logger';
+import { addAdminApi } from './admin/admin-api';
+import { Outages } from './admin/outages';
+import { Rearrange } from './admin/rearrange';
+import { openAdminToken } from './admin/token';
 import { Counters } from './admin/counters';
 import { addDeviceApi } from './dps/device-api';
 import { Enrollments } from './dps/enrollments';
@@ -10,7 +14,7 @@ import { Enrollment, Registration } from './dps/records';
 import { Registrations } from './dps/registrations';
 import { addDpsServiceApi } from './dps/service-api';
 import { type DpsSettings, defaultDpsSettings } from './dps/settings';
-import { Faults } from './faults/faults';
+import { type FaultRule, Faults } from './faults/faults';
 import { type HttpsApp, newHttpsApp } from './https-app';
 import { DeviceRecord } from './hub/device-record';
 import { Hub } from './hub/hub';
@@ -35,6 +39,8 @@ export interface EmulatorOptions {
   /** Further DNS names or addresses for the server certificate. */
   readonly names?: readonly string[];
   readonly settings?: Partial<DpsSettings>;
+  /** Faults from the start. */
+  readonly faults?: readonly FaultRule[];
   readonly logger: Logger;
 }
 
@@ -81,6 +87,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<RunningEm
   const clock = new ServiceClock();
   const settings = { ...defaultDpsSettings, ...options.settings };
   const [faults, counters] = [new Faults(), new Counters()];
+  for (const rule of options.faults ?? []) faults.add(rule);
 
   const hubs = new Map<string, Hub>();
   for (const hub of instance.hubs) {
@@ -119,15 +126,29 @@ export async function startEmulator(options: EmulatorOptions): Promise<RunningEm
   };
   const http = createHttpServer((_request, response) => response.writeHead(404).end());
   const hubServer = createHubServer(identity, context, http);
+  const dropHubConnections = (): void => {
+    for (const connection of [...context.connections]) connection.close('the hub is down');
+    http.closeAllConnections();
+  };
+  addAdminApi(serviceApp, {
+    token: await openAdminToken(stateFolder),
+    faults,
+    settings,
+    context,
+    outages: new Outages({
+      dps: { server: deviceApp.server, dropAll: () => deviceApp.server.closeAllConnections() },
+      hub: { server: hubServer, dropAll: dropHubConnections },
+    }),
+    rearrange: new Rearrange(hubs, enrollmentRecords, states),
+  });
 
   const start = async (app: HttpsApp, port: number): Promise<number> => {
     await app.ready();
     return await listen(app.server, port, address);
   };
   const stop = async (): Promise<void> => {
-    for (const connection of [...context.connections]) connection.close('the emulator stops');
     hubServer.close();
-    http.closeAllConnections();
+    dropHubConnections();
     await Promise.all([deviceApp.close(), serviceApp.close()]);
   };
   try {

@@ -4,6 +4,7 @@ import { toTpeError } from '../common/errors/tpe-error';
 import { createLogger } from '../common/logger';
 import { version } from '../common/version';
 import { startEmulator } from './emulator';
+import { readFaultsFile } from './faults/faults-file';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -30,6 +31,7 @@ interface Options {
   hubs: number;
   name: string[];
   retryAfter: number;
+  faults?: string;
 }
 
 const program = new Command('tpe-cloud-emulator')
@@ -43,6 +45,7 @@ const program = new Command('tpe-cloud-emulator')
   .option('--name <name>', 'further DNS name or address for the server certificate, repeatable', collect, [])
   .option('--hubs <number>', 'number of IoT hubs', integer(1, 50), 1)
   .option('--retry-after <seconds>', 'Retry-After of DPS while it assigns', integer(0, 3600), 1)
+  .option('--faults <file>', 'faults from the start, a list in YAML or JSON')
   .configureOutput({ writeErr: (text) => process.stderr.write(text) })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE));
 
@@ -57,6 +60,7 @@ async function run(options: Options): Promise<void> {
     hubPort: options.hubPort,
     hubs: options.hubs,
     names: options.name,
+    faults: options.faults === undefined ? [] : await readFaultsFile(options.faults),
     settings: { retryAfterSeconds: options.retryAfter },
     logger,
   });

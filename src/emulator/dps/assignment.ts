@@ -30,7 +30,8 @@ export async function assign(
     lastUpdatedDateTimeUtc: request.nowIso,
     etag: `"${randomUUID()}"`,
   };
-  if (body.provisioningStatus === 'disabled') return { ...base, status: 'disabled' };
+  const past = pastOf(before);
+  if (body.provisioningStatus === 'disabled') return { ...base, ...past, status: 'disabled' };
 
   const policy = body.reprovisionPolicy ?? DEFAULT_REPROVISION;
   const current = before?.assignedHub === undefined ? undefined : hubs.get(before.assignedHub);
@@ -38,7 +39,7 @@ export async function assign(
   const stays = current !== undefined && !policy.updateHubAssignment;
   const allocation = stays ? { hub: current } : await allocate(body, hubs, request);
   if (allocation.hub === undefined) {
-    return { ...base, status: 'failed', ...(allocation.failure ?? {}) };
+    return { ...base, ...past, status: 'failed', ...(allocation.failure ?? {}) };
   }
   const { hub } = allocation;
   const initial = startTwin(allocation.initialTwin ?? body.initialTwin ?? undefined);
@@ -67,6 +68,12 @@ export async function assign(
 
 const movedHow = (policy: { migrateDeviceData: boolean }): string =>
   policy.migrateDeviceData ? 'deviceDataMigrated' : 'deviceDataReset';
+
+/** What the device was; not forgotten when a registration ends without an assignment. */
+export function pastOf(before: Registration | undefined): Partial<Registration> {
+  const names = ['assignedHub', 'deviceId', 'initialHub'];
+  return Object.fromEntries(Object.entries(before ?? {}).filter(([name]) => names.includes(name)));
+}
 
 function startTwin(initial: InitialTwin | undefined) {
   return newTwin({ tags: initial?.tags ?? {}, desired: initial?.properties?.desired ?? {} });

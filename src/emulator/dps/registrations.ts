@@ -8,7 +8,7 @@ import type { ServiceClock } from '../service-clock';
 import type { Collection } from '../store/collection';
 import { wrapForTpm } from '../tpm/authentication-key';
 import { type StorageKey, parseStorageKey } from '../tpm/public-area';
-import { assign } from './assignment';
+import { assign, pastOf } from './assignment';
 import { Challenges } from './challenges';
 import type { Enrollment, RegisterBody, Registration } from './records';
 import { refusal } from './refusal';
@@ -208,6 +208,7 @@ function forced(
     createdDateTimeUtc: before?.createdDateTimeUtc ?? request.nowIso,
     lastUpdatedDateTimeUtc: request.nowIso,
     etag: `"${randomUUID()}"`,
+    ...pastOf(before),
     status: fault.status,
     ...(fault.errorCode === undefined ? {} : { errorCode: fault.errorCode }),
     ...(fault.errorMessage === undefined ? {} : { errorMessage: fault.errorMessage }),

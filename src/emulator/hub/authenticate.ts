@@ -19,7 +19,7 @@ export interface Credentials {
 }
 
 export type Verdict =
-  | { accepted: true; hub: Hub; deviceId: string; expirySeconds: number }
+  | { accepted: true; hub: Hub; deviceId: string; expirySeconds: number; tokenSignature: string }
   | { accepted: false; code: number; reason: string };
 
 const refuse = (code: number, reason: string): Verdict => ({ accepted: false, code, reason });
@@ -54,5 +54,7 @@ export function authenticate(
   const keys = [device.primaryKey, device.secondaryKey].map((key) => Buffer.from(key, 'base64'));
   if (!keys.some((key) => signedBy(token, key))) return refuse(Connack.notAuthorized, 'wrong signature');
   if (device.status !== 'enabled') return refuse(Connack.notAuthorized, 'device disabled');
-  return { accepted: true, hub, deviceId, expirySeconds: token.expirySeconds };
+  const tokenSignature = token.signature.toString('base64');
+  if (hub.isExpired(tokenSignature)) return refuse(Connack.notAuthorized, 'the token was ended');
+  return { accepted: true, hub, deviceId, expirySeconds: token.expirySeconds, tokenSignature };
 }

@@ -175,7 +175,14 @@ export class HubConnection implements PacketSender {
     }
     const { clock } = this.context;
     const clean = packet.clean ?? true;
-    const session = new DeviceSession(this, this.context, verdict.hub, verdict.deviceId, clean);
+    const session = new DeviceSession(
+      this,
+      this.context,
+      verdict.hub,
+      verdict.deviceId,
+      clean,
+      verdict.tokenSignature,
+    );
     this.#session = session;
     this.#keepAliveMs = Math.min(packet.keepalive ?? 0, LONGEST_KEEP_ALIVE_SECONDS) * 1500;
     this.#armKeepAlive();

@@ -41,6 +41,7 @@ export class DeviceSession implements DeviceLink {
     private readonly hub: Hub,
     readonly deviceId: string,
     private readonly clean: boolean,
+    readonly tokenSignature: string,
   ) {
     const kept = clean ? [] : (hub.devices.get(deviceId)?.subscriptions ?? []);
     this.#subscriptions = new Map(kept.map(([filter, qos]) => [filter, qos === 0 ? 0 : 1]));

@@ -9,6 +9,8 @@ import { newTwin } from './twin';
 
 /** Bytes of a device key, as DPS makes them for TPM devices. */
 const KEY_BYTES = 32;
+/** Tokens that were ended before their time. */
+const MOST_EXPIRED = 10_000;
 
 /** What a connected device offers to the hub. */
 export interface DeviceLink {
@@ -20,6 +22,8 @@ export interface DeviceLink {
   deliver(): void;
   /** Drops the connection without a word, as the service does. */
   close(reason: string): void;
+  /** Signature of the token it connected with. */
+  readonly tokenSignature: string;
 }
 
 interface HubEvents {
@@ -30,6 +34,7 @@ interface HubEvents {
 /** One IoT Hub: device identities, twins, waiting messages and who is connected. */
 export class Hub extends EventEmitter<HubEvents> {
   readonly #links = new Map<string, DeviceLink>();
+  readonly #expired = new Set<string>();
   /** When devices last came or went; in memory, because a disk write for every connection would be a storm's load. */
   readonly #touched = new Map<string, string>();
 
@@ -108,6 +113,20 @@ export class Hub extends EventEmitter<HubEvents> {
     this.#touched.delete(deviceId);
     this.#links.get(deviceId)?.close('the device was deleted');
     return removed;
+  }
+
+  /** The device's connection ends, and its token opens none again. */
+  expireToken(deviceId: string): void {
+    const link = this.#links.get(deviceId);
+    if (link === undefined) return;
+    this.#expired.add(link.tokenSignature);
+    const [oldest] = this.#expired;
+    if (this.#expired.size > MOST_EXPIRED && oldest !== undefined) this.#expired.delete(oldest);
+    link.close('the token expired');
+  }
+
+  isExpired(tokenSignature: string): boolean {
+    return this.#expired.has(tokenSignature);
   }
 
   /** A device connected, or its connection ended. */
