@@ -65,15 +65,17 @@ export async function init(session: Session, options: FactoryInitOptions): Promi
   return 0;
 }
 
-const ResetDone = Type.Object({ done: Type.Boolean() });
+/** A running agent resets itself when it starts again; without one the reset is done when the command returns. */
+const ResetAnswer = Type.Object({ restarting: Type.Boolean() });
 
 export async function reset(session: Session): Promise<number> {
-  const { value, running } = await ask(session, ResetDone, 'factoryReset', {}, async () => {
+  const { value } = await ask(session, ResetAnswer, 'factoryReset', {}, async () => {
     await requestFactoryReset(session.settings.paths);
-    return { done: await finishFactoryReset(session.settings.paths) };
+    await finishFactoryReset(session.settings.paths);
+    return { restarting: false };
   });
-  print(session, { ...value, running }, () => [
-    value.done ? 'The gateway is as new.' : 'The agent restarts and will be as new.',
+  print(session, value, () => [
+    value.restarting ? 'The agent starts again and is as new then.' : 'The gateway is as new.',
   ]);
   return 0;
 }

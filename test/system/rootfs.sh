@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Makes a Debian root file system for tests: rootfs.sh ARCH SUITE FOLDER PACKAGE[,PACKAGE…]
+# Kept until the list of packages changes. Foreign architectures run under user-mode emulation (binfmt_misc).
+set -euo pipefail
+arch="$1" suite="$2" folder="$3" packages="$4"
+
+stamp="$folder.stamp"
+want="$arch $suite $packages"
+if [ -d "$folder" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then exit 0; fi
+[ "$(id -u)" -eq 0 ] || { echo "rootfs.sh: making a root file system needs root" >&2; exit 1; }
+
+if [ "$arch" != "$(dpkg --print-architecture)" ] && ! arch-test "$arch" >/dev/null 2>&1; then
+  mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+  /usr/lib/systemd/systemd-binfmt qemu-aarch64.conf qemu-arm.conf
+  arch-test "$arch" >/dev/null || { echo "rootfs.sh: programs of $arch do not run here" >&2; exit 1; }
+fi
+
+# The machine's own package sources, pointed at the wanted release.
+here="$(. /etc/os-release; echo "$VERSION_CODENAME")"
+sources="$(mktemp)"
+trap 'rm -f "$sources"' EXIT
+sed "s/\b$here\b/$suite/g" /etc/apt/sources.list.d/debian.sources >"$sources" 2>/dev/null ||
+  printf 'deb http://deb.debian.org/debian %s main\n' "$suite" >"$sources"
+
+rm -rf "$folder"
+mkdir -p "$(dirname "$folder")"
+# INITRD=No: an initramfs made under emulation takes more than ten minutes, and nothing here uses it.
+INITRD=No nice -n 10 mmdebstrap --quiet --variant=minbase --arch="$arch" --include="$packages" \
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+  "$suite" "$folder" "$sources" >"$folder.log" 2>&1 || { tail -n 20 "$folder.log" >&2; exit 1; }
+echo "$want" >"$stamp"
