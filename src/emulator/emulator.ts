@@ -19,6 +19,8 @@ import { type HttpsApp, newHttpsApp } from './https-app';
 import { DeviceRecord } from './hub/device-record';
 import { Hub } from './hub/hub';
 import type { HubContext } from './hub/hub-context';
+import { addHubServiceApi } from './hub/service-api';
+import { addWebSockets } from './hub/websocket';
 import { createHubServer } from './hub/server';
 import { TelemetryLog } from './hub/telemetry-log';
 import { openServerIdentity } from './pki/certificates';
@@ -125,6 +127,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<RunningEm
     connections: new Set(),
   };
   const http = createHttpServer((_request, response) => response.writeHead(404).end());
+  addWebSockets(http, context);
+  addHubServiceApi(serviceApp, context);
   const hubServer = createHubServer(identity, context, http);
   const dropHubConnections = (): void => {
     for (const connection of [...context.connections]) connection.close('the hub is down');

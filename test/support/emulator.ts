@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createLogger } from '../../src/common/logger';
+import { ADMIN_TOKEN_FILE } from '../../src/emulator/admin/token';
 import {
   type EmulatorOptions,
   type ReadyLine,
@@ -22,6 +23,7 @@ export interface EmulatorAddresses {
   readonly servicePort: number;
   readonly hubPort: number;
   readonly stateFolder: string;
+  readonly adminToken: string;
 }
 
 export interface TestEmulator extends RunningEmulator, EmulatorAddresses {
@@ -42,6 +44,7 @@ async function addresses(ready: ReadyLine, stateFolder: string): Promise<Emulato
     servicePort: portOf(ready.service),
     hubPort: portOf(ready.hub),
     stateFolder,
+    adminToken: (await readFile(join(stateFolder, ADMIN_TOKEN_FILE), 'utf8')).trim(),
   };
 }
 

@@ -1,86 +1,117 @@
-import { createHmac, randomBytes } from 'node:crypto';
-import { TpeError } from '../../src/common/errors/tpe-error';
-import type { Tpm, TpmInfo, WrappedKey } from '../../src/agent/tpm/types';
+import {
+  type KeyObject,
+  constants,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  generateKeyPairSync,
+  privateDecrypt,
+} from 'node:crypto';
 
 /**
- * Stands in for the TPM where a test is about the network or the state machine: a "blob" is the HMAC key itself.
- * What a TPM does with a blob is tested against swtpm.
+ * The device's side of DPS's challenge with RSA keys in memory instead of a TPM: for tests of the service with many
+ * devices. Written from the specification (TPM 2.0 Part 1, 23 and 24) on its own, so that it checks the emulator; what
+ * a real TPM says is tested with swtpm.
  */
-export class SoftTpm implements Tpm {
-  /** Changes with TPM2_Clear: keys wrapped before cannot be loaded any more. */
-  #era = 1;
-  #live: Buffer | undefined;
-  signatures = 0;
-  /** The next calls of this verb fail. */
-  failing = new Map<'sign' | 'signWith' | 'activateIdentityKey' | 'loadIdentityKey', number>();
+export interface SoftTpm {
+  /** Base64 of TPM2B_PUBLIC. */
+  readonly endorsementKey: string;
+  readonly storageRootKey: string;
+  /** The HMAC key in an authenticationKey blob; throws where a TPM would refuse. */
+  open(authenticationKey: string): Buffer;
+}
 
-  clear(): void {
-    this.#era += 1;
-    this.#live = undefined;
-  }
+const sized = (content: Buffer): Buffer => {
+  const size = Buffer.alloc(2);
+  size.writeUInt16BE(content.length);
+  return Buffer.concat([size, content]);
+};
 
-  async info(): Promise<TpmInfo> {
-    return Promise.reject(new TpeError('INTERNAL', { reason: 'not part of this stand-in' }));
-  }
+function publicArea(key: KeyObject, attributes: string, policy: string): Buffer {
+  const { n } = key.export({ format: 'jwk' });
+  return Buffer.concat([
+    Buffer.from('0001000b', 'hex'),
+    Buffer.from(attributes, 'hex'),
+    sized(Buffer.from(policy, 'hex')),
+    // AES-128-CFB, no scheme, 2048 bits, default exponent.
+    Buffer.from('000600800043', 'hex'),
+    Buffer.from('0010', 'hex'),
+    Buffer.from('080000000000', 'hex'),
+    sized(Buffer.from(n ?? '', 'base64url')),
+  ]);
+}
 
-  async endorsementKey() {
-    return Promise.resolve({
-      public: Buffer.from('EK public'),
-      name: Buffer.from('EK name'),
-      template: 'tcg' as const,
-      persistent: false,
-    });
-  }
+const nameOf = (area: Buffer): Buffer =>
+  Buffer.concat([Buffer.from('000b', 'hex'), createHash('sha256').update(area).digest()]);
 
-  async storageRootKey() {
-    return Promise.resolve({ public: Buffer.from(`SRK ${this.#era}`), name: Buffer.from(`SRK name`) });
-  }
+function kdfa(key: Buffer, label: string, context: Buffer, bits: number): Buffer {
+  const [one, length] = [Buffer.alloc(4), Buffer.alloc(4)];
+  one.writeUInt32BE(1);
+  length.writeUInt32BE(bits);
+  const message = Buffer.concat([one, Buffer.from(label), Buffer.from([0]), context, length]);
+  return createHmac('sha256', key)
+    .update(message)
+    .digest()
+    .subarray(0, bits / 8);
+}
 
-  async activateIdentityKey(blob: Uint8Array): Promise<WrappedKey> {
-    this.#mayFail('activateIdentityKey');
-    return Promise.resolve({
-      public: Buffer.from(`era ${this.#era}`),
-      private: Buffer.from(blob),
-    });
-  }
+function uncfb(key: Buffer, data: Buffer): Buffer {
+  const decipher = createDecipheriv('aes-128-cfb', key, Buffer.alloc(16));
+  return Buffer.concat([decipher.update(data), decipher.final()]);
+}
 
-  async signWith(key: WrappedKey, data: Uint8Array): Promise<Buffer> {
-    this.#mayFail('signWith');
-    return Promise.resolve(createHmac('sha256', this.#unwrap(key)).update(data).digest());
-  }
+function take(data: Buffer): [Buffer, Buffer] {
+  const end = 2 + data.readUInt16BE(0);
+  if (end > data.length) throw new Error('a size field reaches beyond the end');
+  return [data.subarray(2, end), data.subarray(end)];
+}
 
-  async loadIdentityKey(key: WrappedKey): Promise<void> {
-    this.#mayFail('loadIdentityKey');
-    this.#live = this.#unwrap(key);
-    return Promise.resolve();
-  }
+function unseal(key: KeyObject, label: string, secret: Buffer): Buffer {
+  const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
+  return privateDecrypt({ key, ...oaep, oaepLabel: Buffer.from(`${label}\0`) }, secret);
+}
 
-  async sign(data: Uint8Array): Promise<Buffer> {
-    this.#mayFail('sign');
-    if (this.#live === undefined) throw new TpeError('INTERNAL', { reason: 'no key is loaded' });
-    this.signatures += 1;
-    return Promise.resolve(createHmac('sha256', this.#live).update(data).digest());
-  }
+/** Checks the HMAC in front, then decrypts what follows. */
+function unprotect(seed: Buffer, name: Buffer, protectedData: Buffer): Buffer {
+  const [hmac, encrypted] = take(protectedData);
+  const integrity = kdfa(seed, 'INTEGRITY', Buffer.alloc(0), 256);
+  const expected = createHmac('sha256', integrity).update(encrypted).update(name).digest();
+  if (!expected.equals(hmac)) throw new Error('TPM_RC_INTEGRITY');
+  return uncfb(kdfa(seed, 'STORAGE', name, 128), encrypted);
+}
 
-  async random(bytes: number): Promise<Buffer> {
-    return Promise.resolve(randomBytes(bytes));
-  }
-
-  async close(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  #unwrap(key: WrappedKey): Buffer {
-    if (key.public.toString() !== `era ${this.#era}`) {
-      throw new TpeError('INTERNAL', { reason: 'Load failed: the SRK is another one' });
-    }
-    return key.private;
-  }
-
-  #mayFail(verb: 'sign' | 'signWith' | 'activateIdentityKey' | 'loadIdentityKey'): void {
-    const left = this.failing.get(verb) ?? 0;
-    if (left === 0) return;
-    this.failing.set(verb, left - 1);
-    throw new TpeError('INTERNAL', { reason: `${verb} fails as the test asked` });
-  }
+/** Makes EK and SRK; takes a tenth of a second. */
+export function newSoftTpm(): SoftTpm {
+  const ek = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const srk = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const ekPolicy = '837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa';
+  const ekArea = publicArea(ek.publicKey, '000300b2', ekPolicy);
+  const srkArea = publicArea(srk.publicKey, '00030472', '');
+  return {
+    endorsementKey: sized(ekArea).toString('base64'),
+    storageRootKey: sized(srkArea).toString('base64'),
+    open(authenticationKey) {
+      const [idObject, afterId] = take(Buffer.from(authenticationKey, 'base64'));
+      const [secret, afterSecret] = take(afterId);
+      const [duplicate, afterDuplicate] = take(afterSecret);
+      const [duplicateSecret, afterDuplicateSecret] = take(afterDuplicate);
+      const [area] = take(afterDuplicateSecret);
+      const [innerKey] = take(
+        unprotect(unseal(ek.privateKey, 'IDENTITY', secret), nameOf(srkArea), idObject),
+      );
+      const keyName = nameOf(area);
+      const inner = unprotect(unseal(srk.privateKey, 'DUPLICATE', duplicateSecret), keyName, duplicate);
+      const [integrity, sensitive] = take(uncfb(innerKey, inner));
+      const expected = createHash('sha256').update(sensitive).update(keyName).digest();
+      if (!expected.equals(integrity)) throw new Error('TPM_RC_INTEGRITY');
+      // TPMT_SENSITIVE: type, authValue, seedValue, then the key.
+      const [content] = take(sensitive);
+      const [, afterAuth] = take(content.subarray(2));
+      const [seedValue, afterSeed] = take(afterAuth);
+      const [key] = take(afterSeed);
+      const unique = createHash('sha256').update(seedValue).update(key).digest();
+      if (!area.subarray(-32).equals(unique)) throw new Error('TPM_RC_BINDING');
+      return key;
+    },
+  };
 }

@@ -72,6 +72,10 @@ export function addDpsServiceApi(app: HttpsApp, options: DpsServiceApiOptions): 
       return await reply.code(204).send();
     });
 
+    api.post('/enrollments/:id/attestationmechanism', (request, reply) =>
+      reply.send(enrollments.get(idOf(request))['attestation']),
+    );
+
     api.post('/enrollments', async (request) => {
       const bulk = validate(Bulk, request.body, 'the bulk operation');
       const whole = (request.body as { enrollments: unknown[] }).enrollments;

@@ -9,7 +9,7 @@ import type { HubContext, PacketSender } from './hub-context';
 
 /** IoT Hub's limit on a message, and what topic and header may add. */
 export const LARGEST_MESSAGE_BYTES = 256 * 1024;
-const LARGEST_PACKET_BYTES = LARGEST_MESSAGE_BYTES + 16 * 1024;
+export const LARGEST_PACKET_BYTES = LARGEST_MESSAGE_BYTES + 16 * 1024;
 /** A device that does not read is dropped before it eats the memory. */
 const LARGEST_BACKLOG_BYTES = 4 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 30_000;

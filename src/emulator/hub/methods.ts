@@ -1,0 +1,56 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { isTpeError } from '../../common/errors/tpe-error';
+import type { DeviceLink, Hub } from './hub';
+import { hubRefusal } from './hub-refusal';
+
+export const MethodCall = Type.Object({
+  methodName: Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_.~-]+$' }),
+  payload: Type.Optional(Type.Unknown()),
+  responseTimeoutInSeconds: Type.Optional(Type.Integer({ minimum: 5, maximum: 300 })),
+  connectTimeoutInSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 300 })),
+});
+export type MethodCall = Static<typeof MethodCall>;
+
+const DEFAULT_RESPONSE_SECONDS = 30;
+/** A method's payload and answer have at most 128 KB. */
+export const LARGEST_METHOD_PAYLOAD = 128 * 1024;
+
+/** The device's link, waiting for the device to connect for so long. */
+async function linkOf(hub: Hub, deviceId: string, seconds: number): Promise<DeviceLink | undefined> {
+  const link = hub.link(deviceId);
+  if (link !== undefined || seconds === 0) return link;
+  return await new Promise((resolve) => {
+    const connected = (id: string): void => {
+      if (id === deviceId) finish();
+    };
+    const finish = (): void => {
+      clearTimeout(timer);
+      hub.off('connected', connected);
+      resolve(hub.link(deviceId));
+    };
+    const timer = setTimeout(finish, seconds * 1000);
+    hub.on('connected', connected);
+  });
+}
+
+/**
+ * Calls a direct method. The device subscribes a moment after it connects, so a call that waits for the connection
+ * waits for the subscription too.
+ * @throws EMU_REFUSED 404 (not online), 504 (no answer in time)
+ */
+export async function callMethod(
+  hub: Hub,
+  deviceId: string,
+  call: MethodCall,
+): Promise<{ status: number; payload: unknown }> {
+  const timeoutMs = (call.responseTimeoutInSeconds ?? DEFAULT_RESPONSE_SECONDS) * 1000;
+  const link = await linkOf(hub, deviceId, call.connectTimeoutInSeconds ?? 0);
+  try {
+    if (link === undefined) throw hubRefusal('DeviceNotOnline', `Device ${deviceId} is not online.`);
+    return await link.invoke(call.methodName, call.payload, timeoutMs);
+  } catch (error) {
+    if (isTpeError(error, 'EMU_DEVICE_NOT_CONNECTED')) throw hubRefusal('DeviceNotOnline', error.message);
+    if (isTpeError(error, 'EMU_METHOD_TIMEOUT')) throw hubRefusal('GatewayTimeout', error.message);
+    throw error;
+  }
+}
