@@ -1,12 +1,14 @@
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { type Socket, createSocket } from 'node:dgram';
 import type { IncomingMessage } from 'node:http';
 import { type Server, createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type Answer, decodeProbe, encodeAnswer } from '../../src/protocol/discovery';
 import type { LifecycleState } from '../../src/protocol/api-types';
-import { type StorageKey, generateStorageKey } from './gateway-simulator-keys';
+import { possessionProof } from '../../src/protocol/attestation';
+import { type StorageKey, attestationPublic, generateStorageKey } from './gateway-simulator-keys';
 import { type TlsIdentity, makeTlsIdentity } from './gateway-simulator-tls';
+import { activateCredential, fieldsOf, nameOfPublic } from './gateway-simulator-tpm';
 
 export interface SimulatorOptions {
   readonly serialNumber: string;
@@ -27,6 +29,11 @@ export interface SimulatorOptions {
   readonly forge?: (answer: Answer) => Answer;
   /** Destroys the connection instead of answering this route, e.g. `PATCH /azure-iotedge`. */
   readonly vanishAt?: string;
+  /** Offers `/tpm` and proves possession with this attestation key; `false`: no such routes. */
+  readonly attestation?: false | { readonly public?: Buffer; readonly provenWith?: StorageKey };
+  readonly ekCertificate?: string;
+  /** Difference of the gateway's clock; `undefined`: no such route. */
+  readonly clockOffMs?: number;
   /** Serial number told over TLS, where it differs from the one told by discovery. */
   readonly serialOverTls?: string;
 }
@@ -64,6 +71,8 @@ export class GatewaySimulator {
     registrationId: '',
   };
   readonly services = new Map<string, boolean>();
+  readonly attestationKey: KeyObject = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
+  clockOffMs: number | undefined;
   loginTries = 0;
   failedLogins = 0;
   /** `METHOD /path` of every call. */
@@ -75,6 +84,7 @@ export class GatewaySimulator {
     this.tls = tls;
     this.password = options.password ?? 'admin@123';
     this.mustChange = options.mustChange ?? true;
+    this.clockOffMs = options.clockOffMs;
     this.#udp = createSocket({ type: 'udp4', reuseAddr: true });
     this.#https = createServer({ key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' });
   }
@@ -182,6 +192,10 @@ export class GatewaySimulator {
       this.#tokens.clear();
       return ok('ok');
     }
+    if (this.options.attestation !== false) {
+      if (call === 'GET /tpm') return ok(this.#tpm());
+      if (call === 'POST /tpm/attestation') return this.#attest(body);
+    }
     if (this.mustChange) return no(403, 'passwordMustChange');
     return this.#afterLogin(call, body);
   }
@@ -218,6 +232,13 @@ export class GatewaySimulator {
         if (this.provisioning.enable && !before) this.#enabled();
         return ok(this.#azure());
       }
+      case 'GET /device/time':
+        return this.clockOffMs === undefined
+          ? no(404, 'not found')
+          : ok({ time: new Date(Date.now() + this.clockOffMs).toISOString() });
+      case 'PATCH /device/time':
+        this.clockOffMs = Date.parse(String(body['time'])) - Date.now();
+        return ok({ time: body['time'] });
       case 'GET /provisioning':
         return ok(this.#status());
     }
@@ -225,6 +246,36 @@ export class GatewaySimulator {
     if (service === null) return no(404, 'not found');
     this.services.set(String(service[1]), service[2] === 'enable');
     return ok({ enable: service[2] === 'enable' });
+  }
+
+  get #attestationPublic(): Buffer {
+    const { attestation } = this.options;
+    return (
+      (attestation === false ? undefined : attestation?.public) ?? attestationPublic(this.attestationKey)
+    );
+  }
+
+  #tpm(): unknown {
+    return {
+      endorsementKey: this.ek.public.toString('base64'),
+      endorsementKeyCertificate: this.options.ekCertificate ?? null,
+      attestationKey: this.#attestationPublic.toString('base64'),
+    };
+  }
+
+  #attest(body: Record<string, unknown>): Reply {
+    const { attestation } = this.options;
+    const holder = (attestation === false ? undefined : attestation?.provenWith) ?? this.ek;
+    const [idObject] = fieldsOf(Buffer.from(String(body['credentialBlob']), 'base64'));
+    const [secret] = fieldsOf(Buffer.from(String(body['secret']), 'base64'));
+    try {
+      const name = nameOfPublic(this.#attestationPublic);
+      const credential = activateCredential(holder.privateKey, name, idObject!, secret!);
+      const proof = possessionProof(credential, this.tls.keySha256, this.options.serialNumber);
+      return ok({ proof: proof.toString('base64') });
+    } catch {
+      return no(400, 'the TPM refused the credential');
+    }
   }
 
   #enabled(): void {

@@ -111,9 +111,81 @@ export const provisionErrors = defineErrors({
       'Check the gateway\'s own way to DPS (443) and to the hub (8883), its clock, and "tpe-provision status".',
     retryable: true,
   },
-  PROVISION_CONNECT_FAILED: {
-    message: '{device} could not be provisioned: {reason}',
-    advice: '{hint}',
+  PROVISION_KEY_CHANGED: {
+    message: '{device} presents another TLS key than {source} says (expected {expected}, got {actual})',
+    advice:
+      'Somebody may stand between you and the gateway, or it was reset: check it on site, then say --replace to believe the new key.',
+    retryable: false,
+  },
+  PROVISION_ANSWERS_CONFLICT: {
+    message: 'Several answers claim to be {device}, with different TLS keys',
+    advice:
+      'One of them is forged: find the sender (wrong address or MAC in the list), or give the factory record that names the key (--from FILE).',
+    retryable: false,
+  },
+  PROVISION_EK_REUSED: {
+    message: 'The endorsement key of {device} was already shown by {other}',
+    advice:
+      "One of the two passes on the other's key: check both on site. Say --replace if it is the same gateway with a new identity.",
+    retryable: false,
+  },
+  PROVISION_EK_CHANGED: {
+    message: '{device} shows another endorsement key than {source} says',
+    advice:
+      'The TPM or the board was exchanged, or somebody answers for the gateway: check it, then say --replace.',
+    retryable: false,
+  },
+  PROVISION_EK_CERTIFICATE_INVALID: {
+    message: 'The endorsement key certificate of {device} is not trusted: {reason}',
+    advice: "Check the gateway and the folder with the TPM vendors' root certificates (--ek-roots).",
+    retryable: false,
+  },
+  PROVISION_EK_CERTIFICATE_MISSING: {
+    message: '{device} shows no endorsement key certificate',
+    advice: 'Leave out --require ekCertificate where the TPMs carry none, or give a factory record.',
+    retryable: false,
+  },
+  PROVISION_PROOF_FAILED: {
+    message: '{device} could not prove that it holds its endorsement key: {reason}',
+    advice: 'Do not enroll it: the key belongs to another TPM, or somebody stands in between.',
+    retryable: false,
+  },
+  PROVISION_PROOF_UNSUPPORTED: {
+    message: '{device} offers no proof of possession of its endorsement key',
+    advice: 'Update its firmware, or leave out --require possession.',
+    retryable: false,
+  },
+  PROVISION_LOGIN_PAUSED: {
+    message: '{device} refused {count} logins in the last 15 minutes; no further one is tried',
+    advice:
+      'Correct the password and run again in a quarter of an hour, before the gateway locks the account.',
+    retryable: true,
+  },
+  PROVISION_INTERRUPTED: {
+    message: '{device} was interrupted',
+    advice: 'Run the same command again: it goes on where it stopped.',
+    retryable: true,
+  },
+  PROVISION_JOURNAL_IN_USE: {
+    message: 'The journal {path} is in use by process {pid}',
+    advice: 'Wait until the other run has ended, or give this one a journal of its own.',
+    retryable: true,
+  },
+  PROVISION_JOURNAL_DAMAGED: {
+    message: 'The journal {path} is damaged in line {line}: {reason}',
+    advice:
+      'Remove the damaged line if you know what it was, or start a new journal; gateways that are done are recognised.',
+    retryable: false,
+  },
+  PROVISION_JOURNAL_NOT_WRITTEN: {
+    message: 'The journal {path} could not be written: {reason}',
+    advice: 'Make room on the disk and run again: what is in the journal is not done twice.',
+    retryable: false,
+  },
+  PROVISION_VAULT_UNREADABLE: {
+    message: 'The password vault {path} could not be opened: {reason}',
+    advice:
+      'Check the passphrase (--vault-key-file, TPE_VAULT_KEY); a damaged vault comes back from a backup only.',
     retryable: false,
   },
 });

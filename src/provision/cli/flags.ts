@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Job, REQUIREMENTS, type Requirement } from '../flow/job';
+import { STAGES } from '../journal/record';
 import { type JobFile, loadJobFile } from '../settings/job-file';
 
 /** What commander collects from flags and environment; the names follow the flags. */
@@ -11,7 +13,15 @@ export interface Flags {
   readonly user?: string;
   readonly passwordFile?: string;
   readonly newPasswordFile?: string;
+  readonly newPasswordList?: string;
+  readonly vault?: string;
+  readonly vaultKeyFile?: string;
   readonly trustOnFirstUse?: boolean;
+  readonly ekRoots?: string;
+  readonly require?: Requirement[];
+  readonly until?: Job['until'];
+  readonly journal?: string;
+  readonly only?: string[];
   readonly from?: string;
   readonly dpsEndpoint?: string;
   readonly policyName?: string;
@@ -75,8 +85,11 @@ export function gatewayFlags(command: Command): Command {
     .option('--password-file <file>', "current password; TPE_PASSWORD otherwise, the factory's without both")
     .option(
       '--new-password-file <file>',
-      'password to set where a gateway wants a change; or TPE_NEW_PASSWORD',
+      'password to set where a gateway wants a change, a rule with {serial} or {mac} at will; or TPE_NEW_PASSWORD',
     )
+    .option('--new-password-list <file>', 'CSV with serialNumber and password to set')
+    .option('--vault <file>', 'generate a password for each gateway and keep them in this encrypted file')
+    .option('--vault-key-file <file>', 'passphrase of the vault; or TPE_VAULT_KEY')
     .option(
       '--trust-on-first-use',
       'believe the TLS key that a gateway shows now, where no factory record names it',
@@ -117,8 +130,34 @@ export function scopeFlag(command: Command): Command {
   return command.addOption(new Option('--id-scope <scope>', 'ID scope of the DPS').env('TPE_ID_SCOPE'));
 }
 
+export function fromFlag(command: Command): Command {
+  return command.option(
+    '--from <file>',
+    'factory record, CSV: serialNumber, mac, keySha256, endorsementKey, password',
+  );
+}
+
+export function vaultFlags(command: Command): Command {
+  return command
+    .requiredOption('--vault <file>', 'encrypted file with the passwords')
+    .option('--vault-key-file <file>', 'passphrase of the vault; or TPE_VAULT_KEY');
+}
+
+export function trustFlags(command: Command): Command {
+  return command
+    .option('--ek-roots <folder>', "TPM vendors' certificates; EK certificates are then checked")
+    .addOption(
+      new Option('--require <evidence...>', 'refuse gateways without this evidence for their EK').choices(
+        REQUIREMENTS,
+      ),
+    );
+}
+
 export function runFlags(command: Command): Command {
   return scopeFlag(command)
+    .addOption(new Option('--until <stage>', 'stage to stop at (connected)').choices(STAGES.slice(1)))
+    .option('--journal <file>', 'where a run goes on after a kill; beside the job file when there is one')
+    .option('--only <serial...>', 'only these gateways')
     .addOption(
       new Option(
         '--global-endpoint <url>',

@@ -1,6 +1,6 @@
 import { type Inspection, inspect } from '../inspect/inspect';
 import { inParallel } from '../pool';
-import { credentialsOf, openDps } from './connect';
+import { credentialsOf, factoryOf, openDps } from './connect';
 import { discover, noGateway } from './discovery';
 import { type Flags, jobOf } from './flags';
 import type { Streams } from './streams';
@@ -11,7 +11,8 @@ const WIDTH = 16;
 export async function inspectAll(flags: Flags, streams: Streams): Promise<Inspection[]> {
   const file = await jobOf(flags);
   const endpoint = flags.dpsEndpoint ?? file.dps?.endpoint;
-  const credentials = await credentialsOf(flags, file);
+  const factory = await factoryOf(flags, file);
+  const credentials = await credentialsOf(flags, file, factory);
   const dps = endpoint === undefined ? undefined : await openDps(flags, file, streams.signal);
   try {
     const gateways = await discover(flags, file, {
@@ -21,9 +22,10 @@ export async function inspectAll(flags: Flags, streams: Streams): Promise<Inspec
     if (gateways.length === 0) throw noGateway(flags, file);
     const trustOnFirstUse = flags.trustOnFirstUse ?? file.gateways?.trustOnFirstUse ?? false;
     return await inParallel(gateways, WIDTH, (gateway) =>
-      inspect(gateway, { credentials, trustOnFirstUse, dps, signal: streams.signal }),
+      inspect(gateway, { credentials, factory, trustOnFirstUse, dps, signal: streams.signal }),
     );
   } finally {
     dps?.close();
+    await credentials.close();
   }
 }

@@ -1,12 +1,16 @@
 import type { Command } from 'commander';
 import type { Job } from '../flow/job';
 import { runJob } from '../flow/run-job';
+import { type Book, MemoryBook } from '../journal/book';
+import { Journal } from '../journal/journal';
+import { stageReached } from '../journal/record';
 import type { Reporter } from '../report/events';
 import { jsonReporter } from '../report/json-lines';
 import { LiveTable } from '../report/live-table';
 import { plainReporter } from '../report/plain';
 import { type JobFile } from '../settings/job-file';
-import { credentialsOf, openDps, required } from './connect';
+import { loadRoots } from '../trust/ek-certificate';
+import { credentialsOf, factoryOf, openDps, required } from './connect';
 import { discover, noGateway } from './discovery';
 import {
   type Flags,
@@ -14,9 +18,11 @@ import {
   discoveryFlags,
   dpsFlags,
   enrollmentFlags,
+  fromFlag,
   gatewayFlags,
   jobOf,
   runFlags,
+  trustFlags,
 } from './flags';
 import type { Streams } from './streams';
 
@@ -29,19 +35,42 @@ function reporterOf(flags: Flags, streams: Streams): Reporter {
   return streams.out.isTTY === true ? new LiveTable(streams.out) : plainReporter(streams.out);
 }
 
-async function settingsOf(flags: Flags, file: JobFile): Promise<Omit<Job, 'dps'>> {
+function registrationSettings(flags: Flags, file: JobFile): Pick<Job, 'idScope' | 'globalEndpoint'> {
+  const until = flags.until ?? file.until ?? 'connected';
+  const idScope = flags.idScope ?? file.dps?.idScope;
   return {
-    ...(await credentialsOf(flags, file)),
-    trustOnFirstUse: flags.trustOnFirstUse ?? file.gateways?.trustOnFirstUse ?? false,
-    idScope: required(
-      flags.idScope ?? file.dps?.idScope,
-      'The ID scope',
-      '--id-scope, TPE_ID_SCOPE or dps.idScope in the job file',
-    ),
+    idScope: stageReached(until, 'configured')
+      ? required(idScope, 'The ID scope', '--id-scope, TPE_ID_SCOPE or dps.idScope in the job file')
+      : (idScope ?? ''),
     globalEndpoint: flags.globalEndpoint ?? file.dps?.globalEndpoint ?? DEFAULT_GLOBAL_ENDPOINT,
+  };
+}
+
+async function trustSettings(
+  flags: Flags,
+  file: JobFile,
+): Promise<Pick<Job, 'trustOnFirstUse' | 'factory' | 'ekRoots' | 'require' | 'replace'>> {
+  const ekRoots = flags.ekRoots ?? file.gateways?.ekRoots;
+  return {
+    trustOnFirstUse: flags.trustOnFirstUse ?? file.gateways?.trustOnFirstUse ?? false,
+    factory: await factoryOf(flags, file),
+    ekRoots: ekRoots === undefined ? [] : await loadRoots(ekRoots),
+    require: flags.require ?? file.gateways?.require ?? [],
+    replace: flags.replace ?? false,
+  };
+}
+
+function workSettings(
+  flags: Flags,
+  file: JobFile,
+): Pick<
+  Job,
+  'until' | 'registrationIdTemplate' | 'enrollment' | 'services' | 'concurrency' | 'connectTimeoutMs'
+> {
+  return {
+    until: flags.until ?? file.until ?? 'connected',
     registrationIdTemplate: flags.registrationId ?? file.registrationId ?? '{serial}',
     enrollment: file.enrollment ?? {},
-    replace: flags.replace ?? false,
     services: {
       enable: flags.enableService ?? file.services?.enable ?? [],
       disable: flags.disableService ?? file.services?.disable ?? [],
@@ -52,23 +81,38 @@ async function settingsOf(flags: Flags, file: JobFile): Promise<Omit<Job, 'dps'>
   };
 }
 
+/** The journal that is named, or the one beside the job file; without both what is known ends with the run. */
+async function bookOf(flags: Flags, file: JobFile): Promise<Book> {
+  const path =
+    flags.journal ?? file.journal ?? (flags.job === undefined ? undefined : `${flags.job}.journal`);
+  return path === undefined ? new MemoryBook() : Journal.open(path);
+}
+
 async function run(flags: Flags, streams: Streams): Promise<number> {
   const file = await jobOf(flags);
-  const settings = await settingsOf(flags, file);
-  const dps = await openDps(flags, file, streams.signal);
+  const work = { ...workSettings(flags, file), ...registrationSettings(flags, file) };
+  const trust = await trustSettings(flags, file);
+  const dps = stageReached(work.until, 'enrolled') ? await openDps(flags, file, streams.signal) : undefined;
+  const closing: { close(): void | Promise<void> }[] = dps === undefined ? [] : [dps];
   const reporter = reporterOf(flags, streams);
   try {
+    const credentials = await credentialsOf(flags, file, trust.factory);
+    closing.push(credentials);
+    const book = await bookOf(flags, file);
+    closing.push(book);
     const gateways = await discover(flags, file, {
       onFound: (gateway) => reporter.report({ event: 'discovered', gateway }),
       onWarning: (message) => reporter.report({ event: 'warning', message }),
       signal: streams.signal,
     });
-    if (gateways.length === 0) throw noGateway(flags, file);
-    const results = await runJob({ ...settings, dps }, gateways, reporter, streams.signal);
+    if (gateways.length === 0 && [...book.all()].length === 0) throw noGateway(flags, file);
+    const job: Job = { ...work, ...trust, ...credentials, dps };
+    const options = { signal: streams.signal, ...(flags.only === undefined ? {} : { only: flags.only }) };
+    const results = await runJob(job, book, gateways, reporter, options);
     return results.every((result) => result.result === 'done') ? 0 : 1;
   } finally {
     reporter.end();
-    dps.close();
+    for (const part of closing.reverse()) await part.close();
   }
 }
 
@@ -76,7 +120,17 @@ export function addRun(program: Command, streams: Streams): void {
   const command = program
     .command('run')
     .description('take every gateway that is found from its box to its hub');
-  for (const add of [commonFlags, discoveryFlags, gatewayFlags, dpsFlags, enrollmentFlags, runFlags])
+  for (const add of [
+    commonFlags,
+    discoveryFlags,
+    gatewayFlags,
+    fromFlag,
+    trustFlags,
+    dpsFlags,
+    enrollmentFlags,
+    runFlags,
+  ]) {
     add(command);
+  }
   command.action(async (flags: Flags) => streams.exit(await run(flags, streams)));
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Inspection } from '../inspect/inspect';
 import { textTable } from '../report/columns';
-import { type Flags, commonFlags, discoveryFlags, dpsFlags, gatewayFlags } from './flags';
+import { type Flags, commonFlags, discoveryFlags, dpsFlags, fromFlag, gatewayFlags } from './flags';
 import { inspectAll } from './inspection';
 import type { Streams } from './streams';
 
@@ -50,6 +50,6 @@ export function addStatus(program: Command, streams: Streams): void {
   const command = program
     .command('status')
     .description('what gateways and DPS say, side by side, and where they disagree');
-  for (const add of [commonFlags, discoveryFlags, gatewayFlags, dpsFlags]) add(command);
+  for (const add of [commonFlags, discoveryFlags, gatewayFlags, fromFlag, dpsFlags]) add(command);
   command.action(async (flags: Flags) => streams.exit(await status(flags, streams)));
 }

@@ -1,7 +1,16 @@
 import type { Command } from 'commander';
 import { type CheckResult, checksOf } from '../inspect/checks';
 import { cell } from '../report/columns';
-import { type Flags, commonFlags, discoveryFlags, dpsFlags, gatewayFlags, jobOf, scopeFlag } from './flags';
+import {
+  type Flags,
+  commonFlags,
+  discoveryFlags,
+  dpsFlags,
+  fromFlag,
+  gatewayFlags,
+  jobOf,
+  scopeFlag,
+} from './flags';
 import { inspectAll } from './inspection';
 import type { Streams } from './streams';
 
@@ -33,6 +42,6 @@ async function verify(flags: Flags, streams: Streams): Promise<number> {
 
 export function addVerify(program: Command, streams: Streams): void {
   const command = program.command('verify').description('acceptance test of a provisioned plant');
-  for (const add of [commonFlags, discoveryFlags, gatewayFlags, dpsFlags, scopeFlag]) add(command);
+  for (const add of [commonFlags, discoveryFlags, gatewayFlags, fromFlag, dpsFlags, scopeFlag]) add(command);
   command.action(async (flags: Flags) => streams.exit(await verify(flags, streams)));
 }

@@ -1,154 +1,178 @@
-import { TpeError, toTpeError } from '../../common/errors/tpe-error';
-import { type Gateway, nameOf } from '../device';
-import { GatewayClient } from '../gateway/client';
-import { AzureData, GeneralData } from '../gateway/schemas';
-import type { DeviceResult, Reporter, Step } from '../report/events';
-import { fillDeep, placeholdersOf, registrationIdOf } from '../template';
-import { endorsementKeyProblem } from '../tpm/public-area';
+import { TpeError, isTpeError, toTpeError } from '../../common/errors/tpe-error';
+import { nameOf } from '../device';
 import type { EnrollmentOptions } from '../dps/enrollment';
+import type { Book } from '../journal/book';
+import { type DeviceRecord, type Stage, stageReached } from '../journal/record';
+import type { DeviceResult, Failure, Reporter, Step } from '../report/events';
+import { fillDeep, placeholdersOf, registrationIdOf } from '../template';
+import { setClock } from './clock';
+import { checkIdentity } from './identity';
 import { enableProvisioning, setServices, writeBack } from './configure';
+import { plainKey, provenKey } from './endorsement-key';
 import type { Job } from './job';
-import { changeInitialPassword, login } from './login';
+import { changeInitialPassword } from './login';
+import { Session } from './session';
 import { watchUntilConnected } from './watch';
 
-/** Takes one gateway through the flow. Never rejects: the result says what went wrong. */
+/** Takes one gateway from the stage it has reached to the one that is wanted. Never rejects, the book's errors aside. */
 export class DeviceFlow {
   readonly #job: Job;
-  readonly #gateway: Gateway;
+  readonly #book: Book;
   readonly #reporter: Reporter;
   readonly #signal: AbortSignal | undefined;
-  #registrationId = '';
-  #endorsementKey = '';
+  readonly #session: Session;
+  readonly #deviceId: string;
   #lastStep: Step | undefined;
-  #assignedHub: string | undefined;
 
-  constructor(job: Job, gateway: Gateway, reporter: Reporter, signal?: AbortSignal) {
+  constructor(job: Job, book: Book, record: DeviceRecord, reporter: Reporter, signal?: AbortSignal) {
     this.#job = job;
-    this.#gateway = gateway;
+    this.#book = book;
     this.#reporter = reporter;
     this.#signal = signal;
+    this.#deviceId = record.gateway.deviceId;
+    this.#session = new Session(job, book, record.gateway, signal);
   }
 
   async run(): Promise<DeviceResult> {
     const started = performance.now();
-    let failure: DeviceResult['failure'];
+    let failure: Failure | undefined;
     try {
-      await this.#steps();
+      await this.#stages();
     } catch (error) {
-      const { code, message, advice, retryable } = toTpeError(error);
-      failure = { code, message, advice, retryable };
+      failure = this.#failureOf(error);
+    } finally {
+      this.#session.close();
     }
-    const result: DeviceResult = {
-      gateway: this.#gateway,
-      registrationId: this.#registrationId,
-      endorsementKey: this.#endorsementKey,
-      result: failure === undefined ? 'done' : 'failed',
-      lastStep: this.#lastStep,
-      durationMs: Math.round(performance.now() - started),
-      ...(this.#assignedHub === undefined ? {} : { assignedHub: this.#assignedHub }),
-      ...(failure === undefined ? {} : { failure }),
-    };
+    const durationMs = Math.round(performance.now() - started);
+    const record = await this.#book.update(this.#deviceId, { failure: failure ?? null, durationMs });
+    const result = resultOf(record, this.#lastStep);
     this.#reporter.report({ event: 'device', ...result });
     return result;
   }
 
-  async #steps(): Promise<void> {
-    const job = this.#job;
-    this.#registrationId = registrationIdOf(this.#gateway, job.registrationIdTemplate);
-    if (!job.trustOnFirstUse) {
-      throw new TpeError('PROVISION_KEY_UNTRUSTED', {
-        device: nameOf(this.#gateway),
-        key: this.#gateway.keySha256,
-      });
-    }
-    const client = new GatewayClient({
-      gateway: this.#gateway,
-      pinnedKey: this.#gateway.keySha256,
-      ...(this.#signal === undefined ? {} : { signal: this.#signal }),
-    });
-    try {
-      await this.#onGateway(client);
-    } finally {
-      client.close();
+  get #record(): DeviceRecord {
+    const record = this.#book.get(this.#deviceId);
+    if (record === undefined) throw new TpeError('INTERNAL', { reason: `no record of ${this.#deviceId}` });
+    return record;
+  }
+
+  #failureOf(error: unknown): Failure {
+    // The journal is the promise that nothing is done twice; without it the whole run has to end.
+    if (isTpeError(error, 'PROVISION_JOURNAL_NOT_WRITTEN')) throw error;
+    const device = nameOf(this.#record.gateway);
+    const interrupted = this.#signal?.aborted === true;
+    const known = interrupted ? new TpeError('PROVISION_INTERRUPTED', { device }) : toTpeError(error);
+    const { code, message, advice, retryable } = known;
+    return { code, message, advice, retryable };
+  }
+
+  async #stages(): Promise<void> {
+    const stages: [Stage, () => Promise<Partial<DeviceRecord>>][] = [
+      ['collected', () => this.#collect()],
+      ['enrolled', () => this.#enroll()],
+      ['configured', () => this.#configure()],
+      ['connected', () => this.#connect()],
+    ];
+    for (const [stage, reach] of stages) {
+      if (!stageReached(this.#record.stage, stage)) {
+        const learned = await reach();
+        await this.#book.update(this.#deviceId, { ...learned, stage });
+      }
+      if (stage === this.#job.until) return;
     }
   }
 
-  async #onGateway(client: GatewayClient): Promise<void> {
-    const job = this.#job;
-    const registrationId = this.#registrationId;
-    let current = { password: job.password, mustChange: false };
-    await this.#step('login', async () => {
-      current = await login(client, job);
+  async #collect(): Promise<Partial<DeviceRecord>> {
+    const { gateway } = this.#record;
+    const registrationId = registrationIdOf(gateway, this.#job.registrationIdTemplate);
+    const client = await this.#step('login', () => this.#session.open());
+    const proven = await this.#step('endorsementKey', () => provenKey(client, this.#job, this.#book));
+    await this.#step('password', async () => {
+      const changing = (): Promise<unknown> => this.#book.update(this.#deviceId, { password: 'changing' });
+      const changed = await changeInitialPassword(client, this.#job, this.#session.login, changing);
+      if (changed) await this.#book.update(this.#deviceId, { password: 'changed' });
+      return changed ? 'changed' : 'kept';
     });
-    await this.#step('password', async () =>
-      (await changeInitialPassword(client, job, current)) ? 'changed' : 'kept',
-    );
-    await this.#step('identity', () => this.#checkIdentity(client));
-    await this.#step('endorsementKey', () => this.#readEndorsementKey(client));
-    await this.#step('enrollment', () =>
-      job.dps.ensure(
-        { registrationId, endorsementKey: this.#endorsementKey, options: this.#enrollmentOptions() },
-        job.replace,
-      ),
-    );
-    await this.#step('writeBack', () =>
-      writeBack(client, { globalEndpoint: job.globalEndpoint, idScope: job.idScope, registrationId }),
-    );
-    await this.#step('services', async () => `${await setServices(client, job.services)} set`);
+    await this.#step('identity', () => checkIdentity(client));
+    const key = proven ?? (await this.#step('endorsementKey', () => plainKey(client, this.#job, this.#book)));
+    return { ...key, registrationId };
+  }
+
+  async #enroll(): Promise<Partial<DeviceRecord>> {
+    const { gateway, endorsementKey = '' } = this.#record;
+    const registrationId = registrationIdOf(gateway, this.#job.registrationIdTemplate);
+    const options = fillDeep(this.#job.enrollment, placeholdersOf(gateway)) as EnrollmentOptions;
+    const { dps, replace } = this.#job;
+    if (dps === undefined) throw new TpeError('INTERNAL', { reason: 'a run that enrolls has no DPS' });
+    await this.#step('enrollment', () => dps.ensure({ registrationId, endorsementKey, options }, replace));
+    return { registrationId };
+  }
+
+  async #configure(): Promise<Partial<DeviceRecord>> {
+    const { globalEndpoint, idScope, services } = this.#job;
+    const registrationId = this.#record.registrationId ?? '';
+    const client = await this.#step('login', () => this.#session.open());
+    await this.#step('clock', () => setClock(client));
+    await this.#step('writeBack', () => writeBack(client, { globalEndpoint, idScope, registrationId }));
+    await this.#step('services', async () => `${await setServices(client, services)} set`);
     await this.#step('enable', () => enableProvisioning(client));
-    await this.#step('connect', async () => {
-      const status = await watchUntilConnected(client, registrationId, {
-        timeoutMs: job.connectTimeoutMs,
-        relogin: async () => {
-          await login(client, { ...job, password: job.newPassword ?? job.password });
-        },
-        ...(this.#signal === undefined ? {} : { signal: this.#signal }),
-      });
-      this.#assignedHub = status.assignedHub;
-      return status.assignedHub;
-    });
+    return {};
   }
 
-  async #step(step: Step, run: () => Promise<unknown>): Promise<void> {
-    const { deviceId, serialNumber } = this.#gateway;
+  async #connect(): Promise<Partial<DeviceRecord>> {
+    const client = await this.#session.open();
+    const status = await this.#step('connect', () =>
+      watchUntilConnected(client, this.#record.registrationId ?? '', {
+        timeoutMs: this.#job.connectTimeoutMs,
+        relogin: () => this.#session.relogin(),
+        ...(this.#signal === undefined ? {} : { signal: this.#signal }),
+      }),
+    );
+    return { assignedHub: status.assignedHub ?? null };
+  }
+
+  async #step<T>(step: Step, run: () => Promise<T>): Promise<T> {
+    const { deviceId, serialNumber } = this.#record.gateway;
     const started = performance.now();
     this.#reporter.report({ event: 'step', deviceId, serialNumber, step, status: 'started' });
-    const detail = await run();
+    const value = await run();
     this.#lastStep = step;
+    const durationMs = Math.round(performance.now() - started);
+    const detail = detailOf(value);
     this.#reporter.report({
       event: 'step',
       deviceId,
       serialNumber,
       step,
       status: 'done',
-      durationMs: Math.round(performance.now() - started),
-      ...(typeof detail === 'string' ? { detail } : {}),
+      durationMs,
+      ...(detail === undefined ? {} : { detail }),
     });
+    return value;
   }
+}
 
-  /** Discovery can be forged; what the gateway says over its pinned connection counts. */
-  async #checkIdentity(client: GatewayClient): Promise<void> {
-    const { serialNumber } = await client.read(GeneralData, 'GET', '/device/general');
-    if (serialNumber !== this.#gateway.serialNumber) {
-      throw new TpeError('PROVISION_SERIAL_MISMATCH', {
-        device: nameOf(this.#gateway),
-        actual: serialNumber,
-      });
-    }
-  }
+function detailOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null) return undefined;
+  if ('evidence' in value) return `evidence: ${String(value.evidence)}`;
+  return 'assignedHub' in value ? String(value.assignedHub) : undefined;
+}
 
-  async #readEndorsementKey(client: GatewayClient): Promise<void> {
-    const { provisioning } = await client.read(AzureData, 'GET', '/azure-iotedge');
-    const key = provisioning.endorsementKey ?? '';
-    if (key === '') throw new TpeError('PROVISION_NO_EK', { device: nameOf(this.#gateway) });
-    const reason = endorsementKeyProblem(key);
-    if (reason !== undefined) {
-      throw new TpeError('PROVISION_EK_INVALID', { device: nameOf(this.#gateway), reason });
-    }
-    this.#endorsementKey = key;
-  }
-
-  #enrollmentOptions(): EnrollmentOptions {
-    return fillDeep(this.#job.enrollment, placeholdersOf(this.#gateway)) as EnrollmentOptions;
-  }
+/** What is reported of a gateway, from its record. */
+export function resultOf(record: DeviceRecord, lastStep?: Step): DeviceResult {
+  const { gateway, stage, registrationId, endorsementKey, evidence, assignedHub, failure, durationMs } =
+    record;
+  return {
+    gateway,
+    registrationId: registrationId ?? '',
+    endorsementKey: endorsementKey ?? '',
+    result: failure ? 'failed' : 'done',
+    stage,
+    lastStep,
+    durationMs: durationMs ?? 0,
+    ...(evidence === undefined ? {} : { evidence }),
+    ...(assignedHub ? { assignedHub } : {}),
+    ...(failure ? { failure: failure } : {}),
+  };
 }

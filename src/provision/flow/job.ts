@@ -1,20 +1,37 @@
+import type { X509Certificate } from 'node:crypto';
 import type { EnrollmentOptions } from '../dps/enrollment';
-import type { DpsService } from '../dps/service';
+import type { EnrollmentOutcome } from '../dps/service';
+import type { EnrollmentRequest } from '../dps/enrollment';
+import type { Stage } from '../journal/record';
+import type { FactoryIndex } from '../trust/factory-index';
+import type { Credentials } from './login';
+
+/** Makes enrollments, one by one or gathered. */
+export interface Enroller {
+  ensure(request: EnrollmentRequest, replace: boolean): Promise<EnrollmentOutcome>;
+}
+
+/** Evidence that an operator may insist on. */
+export const REQUIREMENTS = ['ekCertificate', 'possession'] as const;
+export type Requirement = (typeof REQUIREMENTS)[number];
 
 /** What a run does to every gateway; secrets included, so never print it. */
-export interface Job {
-  readonly user: string;
-  /** Password that is set now: the factory's, or one that an earlier run set. */
-  readonly password: string;
-  /** Password to set where the gateway asks for a change; also tried when `password` is refused. */
-  readonly newPassword: string | undefined;
+export interface Job extends Credentials {
+  /** Stage to stop at. */
+  readonly until: Exclude<Stage, 'found'>;
   readonly trustOnFirstUse: boolean;
-  readonly dps: DpsService;
+  readonly factory: FactoryIndex;
+  /** TPM vendors' certificates; empty: EK certificates are not looked at. */
+  readonly ekRoots: readonly X509Certificate[];
+  readonly require: readonly Requirement[];
+  /** Accept changed keys and overwrite enrollments. */
+  readonly replace: boolean;
+  /** `undefined` where the run stops before DPS is needed. */
+  readonly dps: Enroller | undefined;
   readonly idScope: string;
   readonly globalEndpoint: string;
   readonly registrationIdTemplate: string;
   readonly enrollment: EnrollmentOptions;
-  readonly replace: boolean;
   readonly services: { readonly enable: readonly string[]; readonly disable: readonly string[] };
   readonly concurrency: number;
   readonly connectTimeoutMs: number;

@@ -7,6 +7,9 @@ import type { DpsService } from '../dps/service';
 import { type Credentials, login } from '../flow/login';
 import { GatewayClient } from '../gateway/client';
 import { AzureData } from '../gateway/schemas';
+import type { FactoryIndex } from '../trust/factory-index';
+import { decideKey } from '../trust/tls-key';
+import type { DeviceRecord } from '../journal/record';
 import type { Failure } from '../report/events';
 
 /** What device and DPS say about one gateway, side by side. */
@@ -71,17 +74,18 @@ export async function inspect(
   gateway: Gateway,
   options: {
     credentials: Credentials;
+    factory: FactoryIndex;
+    record?: DeviceRecord | undefined;
     trustOnFirstUse: boolean;
     dps?: DpsService | undefined;
     signal: AbortSignal;
   },
 ): Promise<Inspection> {
-  const client = new GatewayClient({ gateway, pinnedKey: gateway.keySha256, signal: options.signal });
+  let client: GatewayClient | undefined;
   try {
-    if (!options.trustOnFirstUse) {
-      throw new TpeError('PROVISION_KEY_UNTRUSTED', { device: nameOf(gateway), key: gateway.keySha256 });
-    }
-    const { mustChange } = await login(client, options.credentials);
+    const { pinnedKey } = decideKey(gateway, options.record, { ...options, replace: false });
+    client = new GatewayClient({ gateway, pinnedKey, signal: options.signal });
+    const { mustChange } = await login(client, options.credentials, options.record);
     if (mustChange) throw new TpeError('PROVISION_NEW_PASSWORD_NEEDED', { device: nameOf(gateway) });
     const status = await client.read(ProvisioningStatusSchema, 'GET', '/provisioning');
     const { provisioning } = await client.read(AzureData, 'GET', '/azure-iotedge');
@@ -106,6 +110,6 @@ export async function inspect(
   } catch (error) {
     return { gateway, failure: failureOf(error), disagreements: [] };
   } finally {
-    client.close();
+    client?.close();
   }
 }

@@ -1,13 +1,15 @@
 import type { ErrorCode } from '../../common/errors/registry';
 import type { Gateway } from '../device';
+import type { Evidence, Stage } from '../journal/record';
 
 /** The steps of the flow, in the order in which they happen. */
 export const STEPS = [
   'login',
-  'identity',
   'endorsementKey',
   'password',
+  'identity',
   'enrollment',
+  'clock',
   'writeBack',
   'services',
   'enable',
@@ -17,7 +19,8 @@ export type Step = (typeof STEPS)[number];
 
 /** What went wrong, ready to show. */
 export interface Failure {
-  readonly code: ErrorCode;
+  /** Of the error registry; a journal may hold one of another version. */
+  readonly code: ErrorCode | (string & {});
   readonly message: string;
   readonly advice: string;
   readonly retryable: boolean;
@@ -29,8 +32,12 @@ export interface DeviceResult {
   readonly registrationId: string;
   readonly endorsementKey: string;
   readonly result: 'done' | 'failed';
-  /** How far it got: the last step that was completed. */
+  /** How far it has come in this and all earlier runs. */
+  readonly stage: Stage;
+  /** The last step that was completed in this run. */
   readonly lastStep: Step | undefined;
+  /** What speaks for the endorsement key. */
+  readonly evidence?: Evidence;
   readonly assignedHub?: string;
   readonly failure?: Failure;
   readonly durationMs: number;

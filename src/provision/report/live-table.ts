@@ -70,9 +70,7 @@ export class LiveTable implements Reporter {
         if (row === undefined) return;
         row.registrationId = event.registrationId;
         row.rank = event.failure === undefined ? 2 : 0;
-        row.result = event.failure === undefined ? 'connected' : `FAILED ${event.failure.code}`;
-        if (event.failure === undefined && event.lastStep !== 'connect')
-          row.result = event.lastStep ?? 'done';
+        row.result = event.failure === undefined ? event.stage : `FAILED ${event.failure.code}`;
         if (event.failure !== undefined) {
           this.#notes.push(
             `${cell(row.gateway.serialNumber)}: ${event.failure.message}\n  what to do: ${event.failure.advice}`,

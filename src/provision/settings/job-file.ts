@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { TpeError, reasonOf } from '../../common/errors/tpe-error';
 import { validate } from '../../common/validate';
 import { EnrollmentOptions } from '../dps/enrollment';
+import { REQUIREMENTS, type Requirement } from '../flow/job';
 
 const Text = Type.String({ minLength: 1, maxLength: 1024 });
 const closed = { additionalProperties: false };
@@ -30,7 +31,14 @@ export const JobFile = Type.Object(
           user: Type.Optional(Text),
           passwordFile: Type.Optional(Text),
           newPasswordFile: Type.Optional(Text),
+          newPasswordList: Type.Optional(Text),
+          vault: Type.Optional(Text),
+          vaultKeyFile: Type.Optional(Text),
           trustOnFirstUse: Type.Optional(Type.Boolean()),
+          ekRoots: Type.Optional(Text),
+          require: Type.Optional(
+            Type.Array(Type.Unsafe<Requirement>(Type.Union(REQUIREMENTS.map((name) => Type.Literal(name))))),
+          ),
           from: Type.Optional(Text),
         },
         closed,
@@ -45,6 +53,15 @@ export const JobFile = Type.Object(
         },
         closed,
       ),
+    ),
+    journal: Type.Optional(Text),
+    until: Type.Optional(
+      Type.Union([
+        Type.Literal('collected'),
+        Type.Literal('enrolled'),
+        Type.Literal('configured'),
+        Type.Literal('connected'),
+      ]),
     ),
     registrationId: Type.Optional(Text),
     enrollment: Type.Optional(EnrollmentOptions),
