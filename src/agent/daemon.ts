@@ -1,15 +1,10 @@
 import { mkdir } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { systemClock as clock } from '../common/clock';
-import { TpeError, isTpeError, reasonOf, toTpeError } from '../common/errors/tpe-error';
+import { TpeError, reasonOf, toTpeError } from '../common/errors/tpe-error';
 import type { Logger } from '../common/logger';
 import { builtAtMs, version } from '../common/version';
-import { Accounts } from './accounts/accounts';
-import { PasswordHasher } from './accounts/password-hasher';
 import { agentTpm } from './agent-tpm';
-import { buildApi } from './api/build-api';
-import { loadOrCreateTlsIdentity } from './api/tls-identity';
 import { AzureConfiguration } from './config/azure-configuration';
 import { lockState } from './config/instance-lock';
 import type { Settings } from './config/settings';
@@ -17,12 +12,9 @@ import { ConnectionStore } from './connection/connection-store';
 import { Lifecycle, type LifecycleSettings } from './connection/lifecycle';
 import { controlHandlers } from './control-handlers';
 import { readDeviceIdentity } from './device/identity';
-import { listInterfaces } from './device/interfaces';
 import type { DeviceIdentity } from './device/types';
-import { Discovery } from './discovery/discovery';
-import { DiscoveryResponder } from './discovery/responder';
-import { finishFactoryReset, restoreInitialAccounts } from './local/factory-reset';
-import { ServiceCatalogue } from './services/catalogue';
+import { finishFactoryReset, requestFactoryReset, restoreInitialAccounts } from './local/factory-reset';
+import { openManagement } from './management';
 import { ControlServer } from './system/control';
 import { CONTROL_SOCKET } from './system/control-protocol';
 import type { ServiceManager } from './system/notify';
@@ -55,10 +47,6 @@ function lifecycleSettings({ azure }: Settings): LifecycleSettings {
     ...(trustedCaFile === undefined ? {} : { trustedCaFile }),
     ...(hubGateway === undefined ? {} : { hubGateway }),
   };
-}
-
-function localAddresses(): string[] {
-  return listInterfaces().flatMap(({ addresses }) => addresses.map(({ address }) => address));
 }
 
 /** Runs the steps of a shutdown one after the other; one that fails is told and keeps none of the others back. */
@@ -124,12 +112,6 @@ async function start(
     dpsHosts: settings.azure.dpsHosts,
     defaultRegistrationId: identity.serialNumber.toLowerCase(),
   });
-  const hasher = new PasswordHasher();
-  const [accounts, tls] = await Promise.all([
-    Accounts.open({ stateFolder, clock, hasher }),
-    loadOrCreateTlsIdentity(stateFolder, identity, localAddresses()),
-  ]);
-
   const stateProof = new StateMachineProof(clock);
   const lifecycle = new Lifecycle({
     tpm,
@@ -142,67 +124,22 @@ async function start(
     reportedProperties: () => Promise.resolve(reported(identity, settings)),
   });
 
-  let apiPort = settings.api.port;
-  const responder = new DiscoveryResponder({
+  const management = await openManagement({
+    settings,
     identity,
-    port: settings.discovery.port,
-    address: settings.discovery.address,
-    endpoint: () => ({ port: apiPort, keySha256: tls.spkiSha256 }),
-    interfaces: listInterfaces,
+    tpm,
+    azure,
+    provisioning: lifecycle,
+    onFactoryReset: async () => {
+      await requestFactoryReset(paths);
+      onRestart();
+    },
     clock,
-    logger: logger.child({ part: 'discovery' }),
+    logger,
   });
-  const discovery = await Discovery.open({ stateFolder, responder, clock, logger });
-  const services = await ServiceCatalogue.open({
-    stateFolder,
-    inner: {
-      httpsservice: {
-        isEnabled: () => true,
-        setEnabled: () => Promise.resolve(),
-        protectedBecause: 'it is the way in',
-      },
-      provision: {
-        isEnabled: () => discovery.provision.enable,
-        setEnabled: (enable) => discovery.setProvision({ ...discovery.provision, enable }),
-      },
-      provisionschedule: {
-        isEnabled: () => discovery.provision.schedule.enable,
-        setEnabled: (enable) =>
-          discovery.setProvision({
-            ...discovery.provision,
-            schedule: { ...discovery.provision.schedule, enable },
-          }),
-      },
-    },
-  });
-
-  const api = buildApi(
-    {
-      identity,
-      accounts,
-      tpm,
-      azure,
-      provisioning: lifecycle,
-      discovery,
-      services,
-      clock,
-      logger: logger.child({ part: 'api' }),
-    },
-    { https: { key: tls.key, cert: tls.cert } },
-  );
-  teardown.add('API', () => api.close());
-  await api.listen({ host: settings.api.address, port: settings.api.port }).catch((error: unknown) => {
-    const { address, port } = settings.api;
-    throw new TpeError('API_LISTEN_FAILED', { address, port, reason: reasonOf(error) }, { cause: error });
-  });
-  apiPort = (api.server.address() as AddressInfo).port;
-
-  teardown.add('discovery', () => discovery.stop());
-  await discovery.start().catch((error: unknown) => {
-    // Somebody else on the port must not make the gateway unmanageable.
-    if (!isTpeError(error, 'DISCOVERY_PORT_UNUSABLE')) throw error;
-    logger.error({ ...error.toJSON() }, 'discovery does not answer');
-  });
+  const { accounts, discovery, hasher, responder, server, tlsKeySha256 } = management;
+  teardown.add('management', () => management.stop());
+  await management.start();
 
   const control = new ControlServer(
     join(settings.paths.runtime, CONTROL_SOCKET),
@@ -214,9 +151,9 @@ async function start(
       hasher,
       lifecycle,
       paths,
-      tlsKeySha256: tls.spkiSha256,
+      tlsKeySha256,
       discovery: () => ({ enabled: discovery.enabled, port: responder.port ?? settings.discovery.port }),
-      api: () => ({ address: settings.api.address, port: apiPort, keySha256: tls.spkiSha256 }),
+      api: () => ({ address: settings.api.address, port: server.port, keySha256: server.keySha256() }),
       startedAtMs,
       onRestart,
     }),
@@ -248,7 +185,7 @@ async function start(
   watchdog.start();
 
   return {
-    apiPort,
+    apiPort: server.port,
     discoveryPort: responder.port,
     reload: (changed) => {
       logger.level = changed.log.level;

@@ -1,16 +1,14 @@
-import { join } from 'node:path';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import { Accounts } from '../../src/agent/accounts/accounts';
+import type { Accounts } from '../../src/agent/accounts/accounts';
 import { PasswordHasher } from '../../src/agent/accounts/password-hasher';
-import { buildApi } from '../../src/agent/api/build-api';
-import type { ApiDependencies, ApiOptions } from '../../src/agent/api/dependencies';
+import type { ApiTpm } from '../../src/agent/api/dependencies';
 import { AzureConfiguration } from '../../src/agent/config/azure-configuration';
-import { listInterfaces } from '../../src/agent/device/interfaces';
 import type { DeviceIdentity } from '../../src/agent/device/types';
-import { Discovery } from '../../src/agent/discovery/discovery';
-import { DiscoveryResponder } from '../../src/agent/discovery/responder';
-import { ServiceCatalogue } from '../../src/agent/services/catalogue';
+import { type Management, openManagement } from '../../src/agent/management';
+import type { HostControl } from '../../src/agent/services/helper-client';
+import { TpeError } from '../../src/common/errors/tpe-error';
 import { createLogger } from '../../src/common/logger';
 import {
   API_BASE,
@@ -19,6 +17,7 @@ import {
   type ProvisioningStatus,
 } from '../../src/protocol/api-types';
 import { FakeClock } from './fake-clock';
+import { withTempFolder } from './temp';
 
 export const IDENTITY: DeviceIdentity = {
   serialNumber: 'TAICB1046771',
@@ -33,131 +32,165 @@ export const STRONG_PASSWORD = 'Gateway-4711!';
 /** As costly as nothing: what is tested is not scrypt. */
 export const QUICK_COST = { logN: 4, r: 1, p: 1 } as const;
 
-const EK_PUBLIC = Buffer.from('AToAAQALAAMA', 'base64');
+export const EK_PUBLIC = Buffer.from('AToAAQALAAMA', 'base64');
 
-export interface TestApi {
-  readonly app: FastifyInstance;
-  readonly clock: FakeClock;
-  readonly dependencies: ApiDependencies;
-  readonly accounts: Accounts;
-  retries: number;
-  token: string;
-  call(
-    method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
-    path: string,
-    body?: unknown,
-    headers?: Record<string, string>,
-  ): Promise<{ status: number; body: unknown; text: string; headers: Record<string, unknown> }>;
-  login(password?: string, name?: string): Promise<string>;
-  /** Past the forced password change, logged in. */
-  takeOver(): Promise<void>;
-  close(): Promise<void>;
+/** A system without systemd. */
+export const NO_HOST: HostControl = { request: () => Promise.reject(new TpeError('HOST_HELPER_ABSENT')) };
+
+const STAND_IN_TPM: ApiTpm = {
+  info: () => Promise.resolve({ manufacturer: 'IBM', firmwareVersion: '1.2', specRevision: '1.64' }),
+  endorsementKey: () =>
+    Promise.resolve({ public: EK_PUBLIC, name: Buffer.alloc(34), template: 'tcg', persistent: false }),
+};
+
+export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+
+export interface Called {
+  readonly status: number;
+  readonly body: unknown;
+  readonly text: string;
+  readonly headers: Record<string, unknown>;
 }
 
-export interface TestApiOptions extends ApiOptions {
+export interface TestApiOptions {
   readonly withTpm?: boolean;
-  readonly overrides?: Partial<ApiDependencies>;
+  readonly tpm?: ApiTpm;
+  readonly host?: HostControl;
+  readonly allow?: string[];
   readonly logStream?: { write(text: string): unknown };
 }
 
 /** The API on a real state folder, with a clock that the test moves; TPM and lifecycle are stand-ins. */
-export async function testApi(folder: string, options: TestApiOptions = {}): Promise<TestApi> {
-  const clock = new FakeClock();
-  const stateFolder = join(folder, 'state');
-  await mkdir(stateFolder, { recursive: true });
-  const logger = createLogger('test', options.logStream === undefined ? 'silent' : 'info', options.logStream);
-  const withTpm = options.withTpm ?? true;
-  const accounts = await Accounts.open({ stateFolder, clock, hasher: new PasswordHasher(QUICK_COST) });
-  const azure = await AzureConfiguration.open(stateFolder, {
-    dpsHosts: [],
-    hasTpm: () => withTpm,
-    defaultRegistrationId: 'taicb1046771',
-  });
-  const responder = new DiscoveryResponder({
-    identity: IDENTITY,
-    port: 0,
-    address: '127.0.0.1',
-    endpoint: () => ({ port: 8443, keySha256: `${'A'.repeat(43)}=` }),
-    interfaces: listInterfaces,
-    clock,
-    logger,
-  });
-  const discovery = await Discovery.open({ stateFolder, responder, clock, logger });
-  const services = await ServiceCatalogue.open({ stateFolder, inner: {} });
-  const status: ProvisioningStatus = {
+export class TestApi {
+  readonly clock = new FakeClock();
+  token = '';
+  retries = 0;
+  factoryResets = 0;
+  status: ProvisioningStatus = {
     state: 'unconfigured',
     since: '2026-01-01T00:00:00.000Z',
     counters: { registrations: 0, connects: 0, tokens: 0 },
   };
-  const test = { retries: 0 };
-  const dependencies: ApiDependencies = {
-    identity: IDENTITY,
-    accounts,
-    tpm: withTpm
-      ? {
-          endorsementKey: () =>
-            Promise.resolve({
-              public: EK_PUBLIC,
-              name: Buffer.alloc(34),
-              template: 'tcg',
-              persistent: false,
-            }),
-        }
-      : undefined,
-    azure,
-    provisioning: {
-      status: () => status,
-      retry: () => void (test.retries += 1),
-      reprovision: () => undefined,
-    },
-    discovery,
-    services,
-    clock,
-    logger,
-    ...options.overrides,
-  };
-  const app = buildApi(dependencies, options);
-  await app.ready();
-  const api: TestApi = {
-    app,
-    clock,
-    dependencies,
-    accounts,
-    token: '',
-    get retries() {
-      return test.retries;
-    },
-    async call(method, path, body, headers = {}) {
-      const answer = await app.inject({
-        method,
-        url: `${API_BASE}${path}`,
-        headers: { ...(api.token === '' ? {} : { authorization: `Bearer ${api.token}` }), ...headers },
-        ...(body === undefined ? {} : { payload: body as object }),
-      });
-      const text = answer.payload;
-      return {
-        status: answer.statusCode,
-        body: text === '' ? undefined : (JSON.parse(text) as unknown),
-        text,
-        headers: answer.headers,
-      };
-    },
-    async login(password = STRONG_PASSWORD, name = DEFAULT_USER) {
-      api.token = '';
-      const { status: code, text } = await api.call('POST', '/auth', { acceptEULA: true, name, password });
-      if (code !== 200) throw new Error(`login: ${code} ${text}`);
-      api.token = (JSON.parse(text) as { data: { token: string } }).data.token;
-      return api.token;
-    },
-    async takeOver() {
-      await api.login(DEFAULT_PASSWORD);
-      await api.call('PUT', '/users/me/password', { newPassword: STRONG_PASSWORD });
-      await api.login();
-    },
-    async close() {
-      await app.close();
-      await discovery.stop();
-    },
-  };
-  return api;
+  #management: Management | undefined;
+
+  get management(): Management {
+    if (this.#management === undefined) throw new Error('not open');
+    return this.#management;
+  }
+  get app(): FastifyInstance {
+    return this.management.api;
+  }
+  get accounts(): Accounts {
+    return this.management.accounts;
+  }
+
+  async open(folder: string, options: TestApiOptions): Promise<this> {
+    const state = join(folder, 'state');
+    await mkdir(state, { recursive: true });
+    const withTpm = options.withTpm ?? true;
+    const azure = await AzureConfiguration.open(state, {
+      dpsHosts: [],
+      hasTpm: () => withTpm,
+      defaultRegistrationId: 'taicb1046771',
+    });
+    this.#management = await openManagement({
+      settings: {
+        paths: { state, runtime: join(folder, 'run'), audit: join(folder, 'audit') },
+        api: {
+          address: '127.0.0.1',
+          port: 0,
+          ...(options.allow === undefined ? {} : { allow: options.allow }),
+        },
+        discovery: { address: '127.0.0.1', port: 0 },
+      },
+      identity: IDENTITY,
+      tpm: withTpm ? (options.tpm ?? STAND_IN_TPM) : undefined,
+      azure,
+      provisioning: { status: () => this.status, retry: () => void (this.retries += 1) },
+      onFactoryReset: () => {
+        this.factoryResets += 1;
+        return Promise.resolve();
+      },
+      host: options.host ?? NO_HOST,
+      hasher: new PasswordHasher(QUICK_COST),
+      clock: this.clock,
+      logger: createLogger('test', options.logStream === undefined ? 'silent' : 'info', options.logStream),
+    });
+    await this.app.ready();
+    return this;
+  }
+
+  async call(
+    method: Method,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Called> {
+    const answer = await this.app.inject({
+      method,
+      url: `${API_BASE}${path}`,
+      headers: { ...(this.token === '' ? {} : { authorization: `Bearer ${this.token}` }), ...headers },
+      ...(body === undefined ? {} : { payload: body as object }),
+    });
+    const text = answer.payload;
+    const json = String(answer.headers['content-type']).startsWith('application/json');
+    return {
+      status: answer.statusCode,
+      body: json ? (JSON.parse(text) as unknown) : undefined,
+      text,
+      headers: answer.headers,
+    };
+  }
+
+  /** `data` of a successful answer. */
+  async data<T>(method: Method, path: string, body?: unknown): Promise<T> {
+    const { status, text } = await this.call(method, path, body);
+    if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text}`);
+    return (JSON.parse(text) as { data: T }).data;
+  }
+
+  async login(password = STRONG_PASSWORD, name = DEFAULT_USER): Promise<string> {
+    this.token = '';
+    this.token = (
+      await this.data<{ token: string }>('POST', '/auth', { acceptEULA: true, name, password })
+    ).token;
+    return this.token;
+  }
+
+  /** Past the forced password change, logged in. */
+  async takeOver(): Promise<void> {
+    await this.login(DEFAULT_PASSWORD);
+    await this.data('PUT', '/users/me/password', { newPassword: STRONG_PASSWORD });
+    await this.login();
+  }
+
+  /** Listens on HTTPS, gives the port. */
+  async listen(): Promise<number> {
+    await this.management.start();
+    return this.management.server.port;
+  }
+
+  async close(): Promise<void> {
+    await this.management.stop();
+  }
+}
+
+export async function testApi(folder: string, options: TestApiOptions = {}): Promise<TestApi> {
+  return new TestApi().open(folder, options);
+}
+
+/** A gateway whose password was changed, for one test. */
+export async function withApi(
+  run: (api: TestApi) => Promise<void>,
+  options: TestApiOptions = {},
+): Promise<void> {
+  await withTempFolder(async (folder) => {
+    const api = await testApi(folder, options);
+    try {
+      await api.takeOver();
+      await run(api);
+    } finally {
+      await api.close();
+    }
+  });
 }

@@ -93,6 +93,10 @@ export class Sessions {
     this.#sessions.clear();
   }
 
+  get count(): number {
+    return this.#sessions.size;
+  }
+
   list(): Session[] {
     this.#sweep();
     return [...this.#sessions.values()];

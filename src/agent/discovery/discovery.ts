@@ -5,17 +5,8 @@ import { isTpeError, toTpeError } from '../../common/errors/tpe-error';
 import { StateFile } from '../../common/fs/state-file';
 import { StoredValue } from '../../common/fs/stored-value';
 import type { Logger } from '../../common/logger';
-import type { DiscoveryResponder } from './responder';
-
-/** `/system/provision`; the window in seconds. */
-export const ProvisionWindow = Type.Object({
-  enable: Type.Boolean(),
-  schedule: Type.Object({
-    enable: Type.Boolean(),
-    disableAfterSec: Type.Integer({ minimum: 60, maximum: 604_800 }),
-  }),
-});
-export type ProvisionWindow = Static<typeof ProvisionWindow>;
+import { ProvisionWindow } from './provision-window';
+import type { DiscoveryResponder, ResponderCounters } from './responder';
 
 const DiscoveryState = Type.Object({
   enable: Type.Boolean(),
@@ -68,6 +59,10 @@ export class Discovery {
 
   get enabled(): boolean {
     return this.#stored.value.enable;
+  }
+
+  get counters(): Readonly<ResponderCounters> {
+    return this.#options.responder.counters;
   }
 
   get provision(): ProvisionWindow {

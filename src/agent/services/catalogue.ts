@@ -1,20 +1,29 @@
 import { join } from 'node:path';
-import { type Static, Type } from '@sinclair/typebox';
-import { TpeError } from '../../common/errors/tpe-error';
-import { StateFile } from '../../common/fs/state-file';
-import { REFERENCE_SERVICES, SERVICE_GROUPS, type ServiceGroup } from './reference-services';
+import { Type } from '@sinclair/typebox';
+import type { Clock } from '../../common/clock';
+import { TpeError, isTpeError } from '../../common/errors/tpe-error';
+import { StoredValue } from '../../common/fs/stored-value';
+import { type CatalogueEntry, readCatalogue } from './catalogue-files';
+import type { HostControl } from './helper-client';
+import type { ActualService } from './helper-protocol';
+import { REFERENCE_NAMES, REFERENCE_SERVICES, SERVICE_GROUPS, type ServiceGroup } from './reference-services';
 
 /** One row of `/system/services`. */
 export interface ServiceItem {
   readonly id: string;
   readonly group: ServiceGroup;
+  readonly displayName: string;
   /** False where this gateway has nothing to switch. */
   readonly available: boolean;
   /** The desired state. */
   readonly enable: boolean;
+  /** What is; absent where nobody can tell. */
+  readonly actual?: boolean;
+  /** Why it is not as desired. */
+  readonly problem?: string;
 }
 
-/** A service that the agent itself is, switched without systemd. */
+/** A service that the agent itself is, switched without the root helper. */
 export interface InnerService {
   isEnabled(): boolean;
   setEnabled(enable: boolean): Promise<void>;
@@ -23,75 +32,133 @@ export interface InnerService {
 }
 
 const DesiredState = Type.Object({ enable: Type.Record(Type.String({ maxLength: 64 }), Type.Boolean()) });
-type DesiredState = Static<typeof DesiredState>;
 
 export interface CatalogueOptions {
   readonly stateFolder: string;
   readonly inner: Readonly<Record<string, InnerService>>;
+  readonly host: HostControl;
+  readonly clock: Clock;
+  /** Folders with catalogue files; the package's and the integrator's unless said otherwise. */
+  readonly folders?: readonly string[];
 }
 
-/** What can be switched on this gateway, and what is wanted of it. The desired state survives everything. */
+/** Ways to a shell on the gateway. */
+const WAYS_IN = ['sshserver', 'localconsole'];
+
+const FRESH_MS = 2000;
+
+/** What can be switched on this gateway, what is wanted of it, and what is. The desired state survives everything. */
 export class ServiceCatalogue {
   readonly #options: CatalogueOptions;
-  readonly #file: StateFile<typeof DesiredState>;
-  #desired: DesiredState = { enable: {} };
-  #changes: Promise<unknown> = Promise.resolve();
+  readonly #desired: StoredValue<typeof DesiredState>;
+  readonly #entries: ReadonlyMap<string, CatalogueEntry>;
+  #actual: { readonly at: number; readonly services: Promise<readonly ActualService[]> } | undefined;
 
-  private constructor(options: CatalogueOptions) {
+  private constructor(
+    options: CatalogueOptions,
+    desired: StoredValue<typeof DesiredState>,
+    entries: ReadonlyMap<string, CatalogueEntry>,
+  ) {
     this.#options = options;
-    this.#file = new StateFile(join(options.stateFolder, 'services.json'), DesiredState);
+    this.#desired = desired;
+    this.#entries = entries;
   }
 
-  /** @throws STATE_DAMAGED: what was switched off must not come back on by itself. */
+  /** @throws STATE_DAMAGED: what was switched off must not come back on by itself; CATALOGUE_INVALID. */
   static async open(options: CatalogueOptions): Promise<ServiceCatalogue> {
-    const catalogue = new ServiceCatalogue(options);
-    catalogue.#desired = (await catalogue.#file.load()) ?? { enable: {} };
-    return catalogue;
+    const [desired, entries] = await Promise.all([
+      StoredValue.open(join(options.stateFolder, 'services.json'), DesiredState, { enable: {} }),
+      readCatalogue(options.folders),
+    ]);
+    return new ServiceCatalogue(options, desired, entries);
   }
 
-  list(): ServiceItem[] {
-    return SERVICE_GROUPS.flatMap((group) => REFERENCE_SERVICES[group].map((id) => this.#item(group, id)));
+  async list(): Promise<ServiceItem[]> {
+    const actual = new Map((await this.#read()).map((service) => [service.id, service]));
+    const known = SERVICE_GROUPS.flatMap((group) => REFERENCE_SERVICES[group].map((id) => ({ id, group })));
+    const more = [...this.#entries.values()].filter(({ id }) => !known.some((each) => each.id === id));
+    return [...known, ...more].map(({ id, group }) => this.#item(id, group, actual.get(id)));
   }
 
   /** @throws SERVICE_UNKNOWN */
-  get(id: string): ServiceItem {
-    const item = this.list().find((each) => each.id === id);
+  async get(id: string): Promise<ServiceItem> {
+    const item = (await this.list()).find((each) => each.id === id);
     if (item === undefined) throw new TpeError('SERVICE_UNKNOWN', { id });
     return item;
   }
 
   /**
-   * Stores the desired state.
-   * @throws SERVICE_UNKNOWN, SERVICE_PROTECTED
+   * Stores the desired state and has the root helper apply it. Where there is no helper it stays a wish.
+   * @returns a warning when this closed the last way to a shell.
+   * @throws SERVICE_UNKNOWN, SERVICE_PROTECTED, HOST_REFUSED, HOST_HELPER_FAILED
    */
-  async setEnabled(id: string, enable: boolean): Promise<ServiceItem> {
-    this.get(id);
-    const inner = this.#options.inner[id];
+  async setEnabled(id: string, enable: boolean): Promise<{ item: ServiceItem; warning?: string }> {
+    await this.get(id);
+    const inner = this.#inner(id);
     if (inner?.protectedBecause !== undefined && !enable) {
       throw new TpeError('SERVICE_PROTECTED', { id, reason: inner.protectedBecause });
     }
     if (inner !== undefined) await inner.setEnabled(enable);
-    else await this.#store(id, enable);
-    return this.get(id);
+    else await this.#apply(id, enable);
+    const warning = enable ? undefined : await this.#warningFor(id);
+    return { item: await this.get(id), ...(warning === undefined ? {} : { warning }) };
   }
 
-  async #store(id: string, enable: boolean): Promise<void> {
-    const turn = this.#changes.then(async () => {
-      const next = { enable: { ...this.#desired.enable, [id]: enable } };
-      await this.#file.save(next);
-      this.#desired = next;
-    });
-    this.#changes = turn.catch(() => undefined);
-    await turn;
+  async #apply(id: string, enable: boolean): Promise<void> {
+    await this.#desired.update((state) => ({ enable: { ...state.enable, [id]: enable } }));
+    this.#actual = undefined;
+    if (!this.#entries.has(id)) return;
+    try {
+      await this.#options.host.request({ verb: 'setService', id, enable });
+    } catch (error) {
+      if (!isTpeError(error, 'HOST_HELPER_ABSENT')) throw error;
+    }
+    this.#actual = undefined;
   }
 
-  #item(group: ServiceGroup, id: string): ServiceItem {
-    const inner = Object.hasOwn(this.#options.inner, id) ? this.#options.inner[id] : undefined;
+  async #warningFor(id: string): Promise<string | undefined> {
+    if (!WAYS_IN.includes(id)) return undefined;
+    const items = await this.list();
+    const open = items.some((item) => WAYS_IN.includes(item.id) && (item.actual ?? item.enable));
+    return open ? undefined : 'this was the last way to a shell on this gateway; only the REST API is left';
+  }
+
+  async #read(): Promise<readonly ActualService[]> {
+    const now = this.#options.clock.monotonic();
+    if (this.#actual === undefined || now - this.#actual.at > FRESH_MS) {
+      const services = this.#options.host.request({ verb: 'services' }).then(
+        (answer) => answer.services,
+        (error: unknown) => {
+          // No systemd, no helper: the list says "not available" instead of pretending.
+          if (isTpeError(error, 'HOST_HELPER_ABSENT')) return [];
+          throw error;
+        },
+      );
+      this.#actual = { at: now, services };
+    }
+    return this.#actual.services;
+  }
+
+  #inner(id: string): InnerService | undefined {
+    return Object.hasOwn(this.#options.inner, id) ? this.#options.inner[id] : undefined;
+  }
+
+  #item(id: string, group: ServiceGroup, actual: ActualService | undefined): ServiceItem {
+    const inner = this.#inner(id);
+    const wanted = Object.hasOwn(this.#desired.value.enable, id) ? this.#desired.value.enable[id] : undefined;
+    const base = { id, group, displayName: this.#entries.get(id)?.displayName ?? REFERENCE_NAMES[id] ?? id };
+    if (inner !== undefined) {
+      const enable = inner.isEnabled();
+      return { ...base, available: true, enable, actual: enable };
+    }
+    if (actual?.available !== true) return { ...base, available: false, enable: wanted ?? false };
+    const { active, problem } = actual;
     return {
-      id,
-      group,
-      available: inner !== undefined,
-      enable: inner?.isEnabled() ?? this.#desired.enable[id] ?? false,
+      ...base,
+      available: true,
+      enable: wanted ?? actual.desired ?? active,
+      actual: active,
+      ...(problem === undefined ? {} : { problem }),
     };
   }
 }

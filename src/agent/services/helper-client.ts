@@ -39,7 +39,7 @@ export class HelperClient implements HostControl {
       throw new TpeError('HOST_HELPER_FAILED', { reason: reasonOf(error) }, { cause: error });
     }
     if (!reply.ok) throw new TpeError('HOST_REFUSED', { reason: reply.reason, reasonCode: reply.code });
-    return validate(HelperAnswers[request.verb], reply.value, 'the answer of the root helper') as AnswerOf<V>;
+    return validate(HelperAnswers[request.verb], reply.value, 'the answer of the root helper');
   }
 
   async #exchange(line: string): Promise<string> {

@@ -46,7 +46,10 @@ export const HelperRequest = Type.Union([
   Type.Object({ verb: Type.Literal('setService'), id: ServiceId, enable: Type.Boolean() }),
   Type.Object({ verb: Type.Literal('setHostName'), hostName: HostName }),
   Type.Object({ verb: Type.Literal('getTime') }),
-  Type.Object({ verb: Type.Literal('setTime'), time: Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$' }) }),
+  Type.Object({
+    verb: Type.Literal('setTime'),
+    time: Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$' }),
+  }),
   Type.Object({ verb: Type.Literal('setTimeZone'), timezone: TimeZone }),
   Type.Object({ verb: Type.Literal('setNtp'), ntp: NtpSettings }),
   Type.Object({ verb: Type.Literal('getEthernet'), name: InterfaceName }),

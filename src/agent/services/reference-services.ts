@@ -25,3 +25,28 @@ export const REFERENCE_SERVICES: Readonly<Record<ServiceGroup, readonly string[]
     'syslog',
   ],
 };
+
+/** Names for people. */
+export const REFERENCE_NAMES: Readonly<Record<string, string>> = {
+  cloud: 'Cloud connectivity',
+  dhcpserver1: 'DHCP server LAN1',
+  dhcpserver2: 'DHCP server LAN2',
+  lan1: 'LAN1',
+  lan2: 'LAN2',
+  wifi: 'Wi-Fi',
+  cellular: 'Cellular',
+  internetcheckalive: 'Internet check-alive',
+  modbusmaster: 'Modbus master',
+  eipscanner: 'EtherNet/IP scanner',
+  opcuaserver: 'OPC UA server',
+  provision: 'Provisioning service',
+  provisionschedule: 'Provisioning window',
+  httpservice: 'HTTP redirect',
+  httpsservice: 'HTTPS',
+  sshserver: 'SSH server',
+  localconsole: 'Serial console',
+  sdcard: 'SD card',
+  ntp: 'Time synchronisation',
+  eventlog: 'Event log',
+  syslog: 'Syslog',
+};

@@ -116,6 +116,17 @@ export const apiErrors = defineErrors({
     status: 404,
     retryable: false,
   },
+  API_CERTIFICATE_REFUSED: {
+    message: 'invalid input, err: the certificate is refused: {reason}',
+    advice: 'Correct the certificate or its key; the present one stays active.',
+    status: 400,
+    retryable: false,
+  },
+  API_ALLOW_LIST_INVALID: {
+    message: '[api] allow: {network} is no network',
+    advice: 'Write networks like 192.168.4.0/24 or fe80::/10.',
+    retryable: false,
+  },
   API_TLS_KEY_DAMAGED: {
     message: 'The TLS key {path} cannot be used: {reason}',
     advice:

@@ -17,7 +17,11 @@ export class StoredValue<S extends TSchema> {
 
   /** Reads the file; `fallback` holds, unwritten, until the first change.
    * @throws STATE_DAMAGED */
-  static async open<S extends TSchema>(path: string, schema: S, fallback: Static<S>): Promise<StoredValue<S>> {
+  static async open<S extends TSchema>(
+    path: string,
+    schema: S,
+    fallback: Static<S>,
+  ): Promise<StoredValue<S>> {
     const file = new StateFile(path, schema);
     return new StoredValue(file, (await file.load()) ?? fallback);
   }

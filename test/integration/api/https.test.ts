@@ -1,19 +1,16 @@
 import { connect as connectTcp } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { loadOrCreateTlsIdentity } from '../../../src/agent/api/tls-identity';
 import { httpsCall } from '../../../src/common/http/request';
 import { DEFAULT_PASSWORD } from '../../../src/protocol/api-types';
-import { IDENTITY, STRONG_PASSWORD, type TestApi, testApi } from '../../support/api';
+import { STRONG_PASSWORD, type TestApi, testApi } from '../../support/api';
 import { withTempFolder } from '../../support/temp';
 
 async function withServer(run: (port: number, pin: string, api: TestApi) => Promise<void>): Promise<void> {
   await withTempFolder(async (folder) => {
-    const tls = await loadOrCreateTlsIdentity(folder, IDENTITY, []);
-    const api = await testApi(folder, { https: tls });
-    await api.app.listen({ host: '127.0.0.1', port: 0 });
+    const api = await testApi(folder);
+    const port = await api.listen();
     try {
-      await run((api.app.server.address() as AddressInfo).port, tls.spkiSha256, api);
+      await run(port, api.management.tlsKeySha256, api);
     } finally {
       await api.close();
     }

@@ -1,17 +1,5 @@
-import { type TestApi, testApi } from '../../support/api';
+import { testApi, withApi } from '../../support/api';
 import { withTempFolder } from '../../support/temp';
-
-async function withApi(run: (api: TestApi) => Promise<void>, options = {}): Promise<void> {
-  await withTempFolder(async (folder) => {
-    const api = await testApi(folder, options);
-    try {
-      await api.takeOver();
-      await run(api);
-    } finally {
-      await api.close();
-    }
-  });
-}
 
 const azure = '/azure-iotedge';
 
@@ -143,7 +131,12 @@ test('services are listed in their groups, and the desired state is stored', asy
       'provisionService',
       'service',
     ]);
-    expect(groups['service']).toContainEqual({ available: false, enable: true, id: 'sshserver' });
+    expect(groups['service']).toContainEqual({
+      available: false,
+      displayName: 'SSH server',
+      enable: true,
+      id: 'sshserver',
+    });
     await again.close();
   });
 });
@@ -158,7 +151,7 @@ test('provisioning, health and the device answer', async () => {
     expect(api.retries).toBe(1);
     expect(await api.call('GET', '/health/ready')).toMatchObject({
       status: 503,
-      body: { data: { ready: false, tpm: true, hub: 'unconfigured' } },
+      body: { data: { ready: false, tpm: true, hub: 'unconfigured', accounts: true, audit: true } },
     });
     expect(await api.call('GET', '/device/general')).toMatchObject({
       status: 200,

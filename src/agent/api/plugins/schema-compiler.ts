@@ -26,7 +26,8 @@ function describe(schema: TSchema, value: unknown): string {
  */
 export function useTypeBox(app: FastifyInstance): void {
   app.setValidatorCompiler<TSchema>(({ schema }) => (value: unknown) => {
-    if (Value.Check(schema, value) || (value === undefined && OptionalKind in schema)) return { value };
+    const fits = value === undefined ? OptionalKind in schema : Value.Check(schema, value);
+    if (fits) return { value };
     return { error: new TpeError('API_INPUT_INVALID', { reason: describe(schema, value) }) };
   });
   app.setSerializerCompiler(() => (value: unknown) => JSON.stringify(value));

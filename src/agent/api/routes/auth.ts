@@ -19,7 +19,7 @@ function flagOf(user: StoredUser, { accounts, clock }: ApiDependencies): string 
 }
 
 export function authRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
-  const { accounts } = dependencies;
+  const { accounts, ethernets } = dependencies;
 
   addRoute(app, {
     method: 'POST',
@@ -40,6 +40,8 @@ export function authRoutes(app: FastifyInstance, dependencies: ApiDependencies):
       request.claimedName = name;
       if (acceptEULA === false) throw new TpeError('API_EULA_NOT_ACCEPTED');
       const { session, user } = await accounts.login(name, password, request.ip);
+      // Whoever logs in on a new address of ours has proved that it works.
+      await ethernets.confirm(request.socket.localAddress ?? '');
       const token = app.jwt.sign({ sub: user.name, jti: session.id });
       const flag = flagOf(user, dependencies);
       return {

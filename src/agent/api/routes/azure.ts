@@ -1,85 +1,96 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { isTpeError } from '../../../common/errors/tpe-error';
 import { AzureProvisioning } from '../../../protocol/api-types';
-import type { AzureProvisioningChange } from '../../config/azure-configuration';
 import type { ApiDependencies } from '../dependencies';
-import { data } from '../schemas/envelope';
+import { READ, WRITE, addRoute } from '../route';
+import { Ok, data, ok } from '../schemas/envelope';
 
-const Configuration = Type.Object({ provisioning: AzureProvisioning });
+const tag = 'azure';
+const answer = data(Type.Object({ provisioning: AzureProvisioning }));
+const Text = Type.Optional(Type.String({ maxLength: 1024 }));
 
 /** Text fields are checked by the configuration itself, which has ThingsPro Edge's messages for them. */
 const Change = Type.Object({
   provisioning: Type.Optional(
     Type.Object({
       enable: Type.Optional(Type.Boolean()),
-      source: Type.Optional(Type.String({ maxLength: 64 })),
-      method: Type.Optional(Type.String({ maxLength: 64 })),
-      globalEndpoint: Type.Optional(Type.String({ maxLength: 1024 })),
-      scopeId: Type.Optional(Type.String({ maxLength: 1024 })),
-      registrationId: Type.Optional(Type.String({ maxLength: 1024 })),
+      source: Text,
+      method: Text,
+      globalEndpoint: Text,
+      scopeId: Text,
+      registrationId: Text,
     }),
   ),
 });
 
+/** What of a sent-back configuration can be changed; the rest of it (`endorsementKey`) is read-only. */
+const CHANGEABLE = ['enable', 'source', 'method', 'globalEndpoint', 'scopeId', 'registrationId'];
+
 export function azureRoutes(app: FastifyInstance, { azure, tpm, provisioning }: ApiDependencies): void {
-  const configuration = async (): Promise<{ provisioning: AzureProvisioning }> => ({
-    provisioning: {
-      ...azure.current(),
-      endorsementKey: tpm === undefined ? '' : (await tpm.endorsementKey()).public.toString('base64'),
+  const endorsementKey = async (): Promise<string> => {
+    try {
+      return (await tpm?.endorsementKey())?.public.toString('base64') ?? '';
+    } catch (error) {
+      // Everything but the key must stay readable and writable; GET /tpm says what is wrong.
+      if (isTpeError(error) && error.code.startsWith('TPM_')) return '';
+      throw error;
+    }
+  };
+  const configuration = async (): Promise<{ data: { provisioning: AzureProvisioning } }> => ({
+    data: { provisioning: { ...azure.current(), endorsementKey: await endorsementKey() } },
+  });
+
+  addRoute(app, {
+    method: 'GET',
+    url: '/azure-iotedge',
+    access: READ,
+    summary: 'Azure provisioning, with the endorsement key',
+    tag,
+    answer,
+    handler: configuration,
+  });
+
+  addRoute(app, {
+    method: 'PATCH',
+    url: '/azure-iotedge',
+    access: WRITE,
+    summary: 'Change the Azure provisioning; answers the whole configuration',
+    tag,
+    body: Change,
+    answer,
+    handler: async (request) => {
+      const sent = Object.entries(request.body.provisioning ?? {});
+      await azure.patch(Object.fromEntries(sent.filter(([key]) => CHANGEABLE.includes(key))));
+      return configuration();
     },
   });
 
-  app.get(
-    '/azure-iotedge',
-    {
-      config: { access: { permission: 'SYS_MAINTENANCE_R' } },
-      schema: { summary: 'Azure provisioning', tags: ['azure'], response: { 200: data(Configuration) } },
-    },
-    async () => ({ data: await configuration() }),
-  );
-
-  app.patch<{ Body: { provisioning?: AzureProvisioningChange } }>(
-    '/azure-iotedge',
-    {
-      config: { access: { permission: 'SYS_MAINTENANCE_RW' } },
-      schema: {
-        summary: 'Change the Azure provisioning; answers the whole configuration',
-        tags: ['azure'],
-        body: Change,
-        response: { 200: data(Configuration) },
-      },
-    },
-    async (request) => {
-      const change = request.body.provisioning ?? {};
-      const { enable, source, method, globalEndpoint, scopeId, registrationId } = change;
-      const known = { enable, source, method, globalEndpoint, scopeId, registrationId };
-      await azure.patch(Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined)));
-      return { data: await configuration() };
-    },
-  );
-
-  const empty = Type.Object({ data: Type.Literal('ok') });
-  app.put(
-    '/azure-iotedge/reset',
-    {
-      config: { access: { permission: 'SYS_MAINTENANCE_RW' } },
-      schema: { summary: 'Back to the factory default', tags: ['azure'], response: { 202: empty } },
-    },
-    async (_request, reply) => {
+  addRoute(app, {
+    method: 'PUT',
+    url: '/azure-iotedge/reset',
+    access: WRITE,
+    summary: 'Azure provisioning back to the factory default',
+    tag,
+    status: 202,
+    answer: Ok,
+    handler: async () => {
       await azure.reset();
-      return reply.code(202).send({ data: 'ok' });
+      return ok();
     },
-  );
+  });
 
-  app.put(
-    '/azure-iotedge/restart',
-    {
-      config: { access: { permission: 'SYS_MAINTENANCE_RW' } },
-      schema: { summary: 'Connect again now', tags: ['azure'], response: { 202: empty } },
-    },
-    async (_request, reply) => {
+  addRoute(app, {
+    method: 'PUT',
+    url: '/azure-iotedge/restart',
+    access: WRITE,
+    summary: 'Connect again now',
+    tag,
+    status: 202,
+    answer: Ok,
+    handler: () => {
       provisioning.retry();
-      return reply.code(202).send({ data: 'ok' });
+      return ok();
     },
-  );
+  });
 }

@@ -1,46 +1,63 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
-import { LifecycleState } from '../../../protocol/api-types';
+import { API_BASE, LifecycleState } from '../../../protocol/api-types';
 import type { ApiDependencies } from '../dependencies';
+import { READ, addRoute } from '../route';
 import { data } from '../schemas/envelope';
-
-const Health = Type.Object({
-  status: Type.Literal('ok'),
-});
 
 const Readiness = Type.Object({
   ready: Type.Boolean(),
   tpm: Type.Boolean(),
   hub: LifecycleState,
   accounts: Type.Boolean(),
+  audit: Type.Boolean(),
 });
 
-export function healthRoutes(app: FastifyInstance, { tpm, provisioning, accounts }: ApiDependencies): void {
-  // Whoever asks without a token learns that the loop turns, and nothing else.
-  app.get(
-    '/health',
-    {
-      config: { access: 'public' },
-      schema: { summary: 'Liveness', tags: ['health'], response: { 200: data(Health) } },
-    },
-    () => ({ data: { status: 'ok' } }),
-  );
+export function healthRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
+  const { tpm, provisioning, accounts, audit } = dependencies;
 
-  app.get(
-    '/health/ready',
-    {
-      config: { access: { permission: 'SYS_MAINTENANCE_R' } },
-      schema: {
-        summary: 'Readiness of TPM, hub connection and accounts',
-        tags: ['health'],
-        response: { 200: data(Readiness), 503: data(Readiness) },
-      },
+  // Whoever asks without a token learns that the loop turns, and nothing else.
+  addRoute(app, {
+    method: 'GET',
+    url: '/health',
+    access: 'public',
+    summary: 'Liveness',
+    tag: 'health',
+    answer: data(Type.Object({ status: Type.Literal('ok') })),
+    handler: () => ({ data: { status: 'ok' } }),
+  });
+
+  addRoute(app, {
+    method: 'GET',
+    url: '/version',
+    access: 'public',
+    summary: 'Version and base path of the API',
+    tag: 'health',
+    answer: data(Type.Object({ api: Type.Literal('v1'), base: Type.Literal(API_BASE) })),
+    handler: () => ({ data: { api: 'v1', base: API_BASE } }),
+  });
+
+  addRoute(app, {
+    method: 'GET',
+    url: '/health/ready',
+    access: READ,
+    summary: 'Readiness of TPM, hub connection, accounts and audit trail; 503 while something is missing',
+    tag: 'health',
+    answer: data(Readiness),
+    handler: async (_request, reply) => {
+      const answers = await tpm?.info().then(
+        () => true,
+        () => false,
+      );
+      const parts = {
+        tpm: answers ?? false,
+        hub: provisioning.status().state,
+        accounts: accounts.locked === undefined,
+        audit: audit.failing === undefined,
+      };
+      const ready = parts.tpm && parts.accounts && parts.audit && parts.hub === 'connected';
+      if (!ready) reply.code(503);
+      return { data: { ready, ...parts } };
     },
-    async (_request, reply) => {
-      const hub = provisioning.status().state;
-      const parts = { tpm: tpm !== undefined, hub, accounts: accounts.locked === undefined };
-      const ready = parts.tpm && parts.accounts && hub === 'connected';
-      return reply.code(ready ? 200 : 503).send({ data: { ready, ...parts } });
-    },
-  );
+  });
 }

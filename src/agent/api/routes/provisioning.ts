@@ -1,36 +1,31 @@
-import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { ProvisioningStatus } from '../../../protocol/api-types';
 import type { ApiDependencies } from '../dependencies';
-import { data } from '../schemas/envelope';
+import { READ, WRITE, addRoute } from '../route';
+import { Ok, data, ok } from '../schemas/envelope';
 
 export function provisioningRoutes(app: FastifyInstance, { provisioning }: ApiDependencies): void {
-  app.get(
-    '/provisioning',
-    {
-      config: { access: { permission: 'SYS_MAINTENANCE_R' } },
-      schema: {
-        summary: 'State of the connection, last error and next retry',
-        tags: ['provisioning'],
-        response: { 200: data(ProvisioningStatus) },
-      },
-    },
-    () => ({ data: provisioning.status() }),
-  );
+  addRoute(app, {
+    method: 'GET',
+    url: '/provisioning',
+    access: READ,
+    summary: 'State of the connection, last error with advice, next retry',
+    tag: 'provisioning',
+    answer: data(ProvisioningStatus),
+    handler: () => ({ data: provisioning.status() }),
+  });
 
-  app.put(
-    '/provisioning/retry',
-    {
-      config: { access: { permission: 'SYS_MAINTENANCE_RW' } },
-      schema: {
-        summary: 'Do not wait for the next retry',
-        tags: ['provisioning'],
-        response: { 202: Type.Object({ data: Type.Literal('ok') }) },
-      },
-    },
-    async (_request, reply) => {
+  addRoute(app, {
+    method: 'PUT',
+    url: '/provisioning/retry',
+    access: WRITE,
+    summary: 'Do not wait for the next retry',
+    tag: 'provisioning',
+    status: 202,
+    answer: Ok,
+    handler: () => {
       provisioning.retry();
-      return reply.code(202).send({ data: 'ok' });
+      return ok();
     },
-  );
+  });
 }

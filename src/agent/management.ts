@@ -1,0 +1,153 @@
+import type { Clock } from '../common/clock';
+import { isTpeError } from '../common/errors/tpe-error';
+import type { Logger } from '../common/logger';
+import { Accounts } from './accounts/accounts';
+import { PasswordHasher } from './accounts/password-hasher';
+import { allowList } from './api/allow-list';
+import { buildApi } from './api/build-api';
+import { ConnectionGuard } from './api/connection-guard';
+import type { ApiDependencies, ApiTpm } from './api/dependencies';
+import { innerServices } from './api/inner-services';
+import { resetScopes } from './api/reset-scopes';
+import { ApiServer } from './api/server';
+import { loadOrCreateTlsIdentity } from './api/tls-identity';
+import { factoryStateFile } from './config/factory-state';
+import type { Settings } from './config/settings';
+import { openDeviceSettings } from './device/device-settings';
+import { listInterfaces } from './device/interfaces';
+import type { DeviceIdentity } from './device/types';
+import { Discovery } from './discovery/discovery';
+import { DiscoveryResponder } from './discovery/responder';
+import { ServiceCatalogue } from './services/catalogue';
+import { Ethernets } from './services/ethernet';
+import { HelperClient, type HostControl } from './services/helper-client';
+import { AuditTrail } from './system/audit';
+
+export interface ManagementOptions {
+  readonly settings: Pick<Settings, 'paths' | 'api' | 'discovery'>;
+  readonly identity: DeviceIdentity;
+  readonly tpm: ApiTpm | undefined;
+  readonly azure: ApiDependencies['azure'];
+  readonly provisioning: ApiDependencies['provisioning'];
+  /** Everything back to the factory; the process ends soon after. */
+  readonly onFactoryReset: () => Promise<void>;
+  readonly host?: HostControl;
+  readonly hasher?: PasswordHasher;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What people on the plant's network manage the gateway with: accounts, API, discovery, services, audit trail. */
+export interface Management {
+  readonly accounts: Accounts;
+  readonly hasher: PasswordHasher;
+  readonly audit: AuditTrail;
+  readonly discovery: Discovery;
+  readonly responder: DiscoveryResponder;
+  readonly server: ApiServer;
+  readonly api: ReturnType<typeof buildApi>;
+  readonly tlsKeySha256: string;
+  /** HTTPS first, then discovery, which tells its port. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function localAddresses(): string[] {
+  return listInterfaces().flatMap(({ addresses }) => addresses.map(({ address }) => address));
+}
+
+/** Opens what is stored and joins the parts; nothing listens before {@link Management.start}. */
+export async function openManagement(options: ManagementOptions): Promise<Management> {
+  const { clock, identity, logger, settings, azure, provisioning } = options;
+  const stateFolder = settings.paths.state;
+  const hasher = options.hasher ?? new PasswordHasher();
+  const host = options.host ?? new HelperClient();
+  const guard = new ConnectionGuard(allowList(settings.api.allow));
+  const [audit, accounts, tls, deviceSettings, ethernets] = await Promise.all([
+    AuditTrail.open({ folder: settings.paths.audit, clock, logger }),
+    Accounts.open({ stateFolder, clock, hasher }),
+    loadOrCreateTlsIdentity(stateFolder, identity, localAddresses()),
+    openDeviceSettings(stateFolder),
+    Ethernets.open({ stateFolder, host, clock, logger }),
+  ]);
+  const server = new ApiServer({
+    stateFolder,
+    address: settings.api.address,
+    port: settings.api.port,
+    httpPort: settings.api.httpPort,
+    tls,
+    deviceSettings,
+    guard,
+    addresses: localAddresses,
+    clockIsTrusted: () => provisioning.status().state === 'connected',
+    clock,
+    logger,
+  });
+  const responder = new DiscoveryResponder({
+    identity,
+    port: settings.discovery.port,
+    address: settings.discovery.address,
+    endpoint: () => ({ port: server.port, keySha256: server.keySha256() }),
+    interfaces: listInterfaces,
+    clock,
+    logger: logger.child({ part: 'discovery' }),
+  });
+  const discovery = await Discovery.open({ stateFolder, responder, clock, logger });
+  const services = await ServiceCatalogue.open({
+    stateFolder,
+    inner: innerServices({ azure, discovery, server }),
+    host,
+    clock,
+  });
+  const initialPasswordHash = async (): Promise<string | undefined> =>
+    (await factoryStateFile(stateFolder).load())?.initialPasswordHash;
+  const api = buildApi({
+    identity,
+    accounts,
+    hasher,
+    audit,
+    tpm: options.tpm,
+    azure,
+    provisioning,
+    discovery,
+    services,
+    deviceSettings,
+    ethernets,
+    host,
+    httpServer: server,
+    guard,
+    reset: resetScopes({
+      accounts,
+      azure,
+      discovery,
+      initialPasswordHash,
+      everything: options.onFactoryReset,
+    }),
+    clock,
+    logger: logger.child({ part: 'api' }),
+  });
+  return {
+    accounts,
+    hasher,
+    audit,
+    discovery,
+    responder,
+    server,
+    api,
+    tlsKeySha256: tls.spkiSha256,
+    start: async () => {
+      await server.start(api);
+      await discovery.start().catch((error: unknown) => {
+        // Somebody else on the port must not make the gateway unmanageable.
+        if (!isTpeError(error, 'DISCOVERY_PORT_UNUSABLE')) throw error;
+        logger.error({ ...error.toJSON() }, 'discovery does not answer');
+      });
+    },
+    stop: async () => {
+      await discovery.stop();
+      await server.stop();
+      ethernets.stop();
+      await audit.close();
+    },
+  };
+}
