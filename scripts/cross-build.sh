@@ -41,11 +41,12 @@ Dir::Etc::preferencesparts "$apt_root/etc/preferences.d";
 CONF
   export APT_CONFIG="$apt_root/apt.conf"
   apt-get -qq update
-  # What libtss2-dev needs in this release, one level of library packages deep; -dev packages of OpenSSL and the like
-  # are of no use to us.
+  # libtss2-dev and all the libraries under it, without the C and C++ headers: those of another release do not fit this
+  # machine's cross compiler.
   local names
   names="$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \
-    libtss2-dev libstdc++6 libatomic1 | grep -E '^(lib|gcc-[0-9]+-base)' | sort -u)"
+    libtss2-dev libstdc++6 libatomic1 | grep -E '^lib' |
+    grep -vE '^(libc6-dev|libc-dev-bin|libcrypt-dev|libgcc-.*-dev|libstdc\+\+-.*-dev)' | sort -u)"
   (cd "$work/debs" && rm -f ./*.deb && apt-get -qq download $names)
   for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$sysroot"; done
   unset APT_CONFIG

