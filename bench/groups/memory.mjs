@@ -1,0 +1,57 @@
+// PSS of the idle, connected agent beside a bare `node` that holds a timer, and what CPU it uses then. Each process runs
+// its own copy of the node binary, so that nothing is shared and PSS is what the process costs.
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { Rig, cpuMs, nodeOfMajor, provision, pssMiB } from '../lib/rig.mjs';
+
+const SETTLE_MS = 60_000;
+
+function copyOf(rig, node, name) {
+  const copy = join(rig.folder, name);
+  copyFileSync(node, copy);
+  return copy;
+}
+
+/** Voluntary and involuntary context switches of all threads: how often the process was woken (proc(5), status). */
+function switches(pid) {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return [...text.matchAll(/ctxt_switches:\s+(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+export async function run({ quick }) {
+  const rig = new Rig();
+  try {
+    const node = nodeOfMajor(22);
+    const cloud = await rig.emulator();
+    const env = { NODE_COMPILE_CACHE: join(rig.folder, 'compile-cache') };
+    const config = rig.agentConfig({ tcti: await rig.swtpm(), cloud });
+    const first = await rig.agent({ config, node, env });
+    await provision(rig, first, cloud);
+    await rig.end(first.child);
+    // As after a boot: connected from the cached assignment, without what only a registration loads.
+    const flags = ['--max-semi-space-size=2'];
+    const agent = await rig.agent({ config, node: copyOf(rig, node, 'node-agent'), nodeArgs: flags, env });
+    const bare = rig.spawn(copyOf(rig, node, 'node-bare'), [
+      '-e',
+      'console.log("up"); setInterval(() => undefined, 1000)',
+    ]);
+    await rig.line(bare, () => true);
+    const settle = quick ? SETTLE_MS / 4 : SETTLE_MS;
+    await new Promise((done) => setTimeout(done, settle));
+    const [cpuBefore, wakeBefore, at] = [cpuMs(agent.pid), switches(agent.pid), performance.now()];
+    await new Promise((done) => setTimeout(done, settle));
+    const seconds = (performance.now() - at) / 1000;
+    const value = pssMiB(agent.pid);
+    const peer = pssMiB(bare.pid);
+    const cpu = (cpuMs(agent.pid) - cpuBefore) / (seconds * 10);
+    const wakes = (switches(agent.pid) - wakeBefore) / seconds;
+    return {
+      'memory.idleConnected': { value, unit: 'MiB PSS', peer, ratio: value / peer, bar: 2 },
+      'idle.cpu': { value: cpu, unit: '% of a core', peer: 0.2, ratio: cpu / 0.2, bar: 1 },
+      'idle.wakeups': { value: wakes, unit: '1/s (main thread)', peer: 2, ratio: wakes / 2, bar: 1 },
+    };
+  } finally {
+    await rig.close();
+  }
+}

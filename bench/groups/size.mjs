@@ -1,0 +1,23 @@
+// Installed size of agent and addons beside the Azure packages that an integrator would install instead.
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../lib/rig.mjs';
+
+const MB = 1e6;
+const LIMIT_MB = 5;
+/** Size of azure-iot-device, -mqtt, -provisioning-device and -security-tpm with all they need (239 packages), measured once. */
+const PEER_MB = 84;
+
+function sizeOf(path) {
+  const info = statSync(path);
+  if (!info.isDirectory()) return info.size;
+  return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0);
+}
+
+export function run() {
+  const files = ['tpe-agent.cjs', 'tpe-agentctl.cjs', 'tpe_tpm.node', 'tpe_system.node'];
+  const value = files.reduce((sum, name) => sum + sizeOf(join(root, 'dist', name)), 0) / MB;
+  return {
+    'size.agent': { value, unit: 'MB', peer: PEER_MB, ratio: value / PEER_MB, bar: LIMIT_MB / PEER_MB },
+  };
+}
