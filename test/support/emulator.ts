@@ -70,7 +70,7 @@ export async function startEmulator(options: Partial<EmulatorOptions> = {}): Pro
     log,
     async end() {
       await emulator.stop();
-      if (temporary) await rm(stateFolder, { recursive: true, force: true });
+      if (temporary) await rm(stateFolder, { recursive: true, force: true, maxRetries: 5 });
     },
     async restart() {
       await emulator.stop();
@@ -80,7 +80,7 @@ export async function startEmulator(options: Partial<EmulatorOptions> = {}): Pro
         ...again,
         async end() {
           await again.end();
-          if (temporary) await rm(stateFolder, { recursive: true, force: true });
+          if (temporary) await rm(stateFolder, { recursive: true, force: true, maxRetries: 5 });
         },
       };
     },

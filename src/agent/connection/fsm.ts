@@ -10,12 +10,17 @@ export interface Context {
   readonly enabled: boolean;
   /** There is a committed assignment (hub, device id, key) that fits the settings. */
   readonly assigned: boolean;
-  /** DPS must be asked before the hub: the policy, an operator or the failed key wants it. */
-  readonly mustRegister: boolean;
+  /**
+   * DPS is asked before the hub although there is an assignment: as a `wish` of the policy or an operator, who keep
+   * the hub when it does not come true, or as a `fallback` because the hub does not take the gateway.
+   */
+  readonly askDps: 'no' | 'wish' | 'fallback';
   /** Failures in a row, for the back-off. */
   readonly attempt: number;
-  /** CONNACK 4 or 5 in a row. */
+  /** CONNACK 4 or 5 since the last connection. */
   readonly refusals: number;
+  /** Hub keys that the TPM would not load since the last connection. */
+  readonly keyLosses: number;
   /** Since when the hub cannot be reached. */
   readonly unreachableSince: number | undefined;
   /** When the hub's behaviour last led to a registration. */
@@ -85,7 +90,7 @@ export interface Step {
 
 const MINUTE = 60_000;
 export const TIMES = {
-  hubBackoff: { baseMs: 1000, capMs: 5 * MINUTE },
+  hubBackoff: { baseMs: 2000, capMs: 5 * MINUTE },
   dpsBackoff: { baseMs: 2000, capMs: 10 * MINUTE },
   /** After a power cut a plant starts at once: what is not urgent spreads over this. */
   bootSpreadMs: 10_000,
@@ -100,13 +105,14 @@ export const TIMES = {
 } as const;
 
 const fresh = {
-  mustRegister: false,
+  askDps: 'no',
   attempt: 0,
   refusals: 0,
+  keyLosses: 0,
   unreachableSince: undefined,
   lastFallbackAt: undefined,
   connectedAt: undefined,
-};
+} as const;
 
 export const INITIAL: Machine = {
   name: 'unconfigured',
@@ -129,7 +135,7 @@ function idle(context: Context): Step {
 function proceed(context: Context, world: World, checkTime = false): Step {
   if (!context.enabled) return idle(context);
   if (!world.timePlausible) return wait('waitingForTime', context, TIMES.clockCheckMs);
-  if (context.assigned && !context.mustRegister) {
+  if (context.assigned && context.askDps === 'no') {
     return { machine: { name: 'connecting', context }, effects: [{ type: 'connect', checkTime }] };
   }
   return { machine: { name: 'registering', context }, effects: [{ type: 'register' }] };
@@ -138,7 +144,8 @@ function proceed(context: Context, world: World, checkTime = false): Step {
 function backOff(context: Context, world: World, toDps: boolean, atLeastMs = 0): Step {
   const jitter = fullJitter(context.attempt, toDps ? TIMES.dpsBackoff : TIMES.hubBackoff, () => world.random);
   const next = { ...context, attempt: context.attempt + 1, connectedAt: undefined };
-  return wait('backingOff', next, atLeastMs + jitter);
+  // Gateways that were all told to wait equally long must not come back all at once.
+  return wait('backingOff', next, atLeastMs + Math.max(jitter, Math.floor(world.random * atLeastMs)));
 }
 
 /** True when enough time has passed since the last registration that the hub's behaviour led to. */
@@ -148,17 +155,18 @@ function mayFallBack(context: Context, world: World): boolean {
 
 function fallBack(context: Context, world: World): Step {
   return proceed(
-    { ...context, mustRegister: true, lastFallbackAt: world.nowMs, refusals: 0, unreachableSince: undefined },
+    { ...context, askDps: 'fallback', lastFallbackAt: world.nowMs, refusals: 0, unreachableSince: undefined },
     world,
   );
 }
 
 function configured(machine: Machine, input: Input & { type: 'configured' }, world: World): Step {
-  const { enabled, assigned, boot } = input;
-  const mustRegister = boot && world.policy === 'alwaysOnStartup';
-  const context: Context = { ...fresh, enabled, assigned, mustRegister };
+  const { enabled, assigned } = input;
+  const boot = input.boot && machine.name === 'unconfigured';
+  const askDps = boot && assigned && world.policy === 'alwaysOnStartup' ? 'wish' : 'no';
+  const context: Context = { ...fresh, enabled, assigned, askDps };
   if (!enabled) return idle(context);
-  if (boot && (mustRegister || !assigned)) {
+  if (boot && (!assigned || askDps === 'wish')) {
     return wait('backingOff', context, Math.floor(world.random * TIMES.bootSpreadMs));
   }
   if (machine.name === 'unconfigured') return proceed(context, world);
@@ -171,10 +179,23 @@ function registrationFailed(
   input: Input & { type: 'registrationFailed' },
   world: World,
 ): Step {
-  // With an assignment in hand the hub is the better next try; DPS gets its turn again by the fallback rules.
-  const next = { ...context, mustRegister: context.mustRegister && !context.assigned };
-  if (input.retryable) return backOff(next, world, true, input.retryAfterMs);
-  return wait('failed', next, spread(TIMES.failedMs, world.random));
+  const { retryable, retryAfterMs = 0 } = input;
+  if (!context.assigned) {
+    if (retryable) return backOff(context, world, true, retryAfterMs);
+    return wait('failed', context, spread(TIMES.failedMs, world.random));
+  }
+  // With an assignment in hand the hub is the better next try.
+  const next: Context = { ...context, askDps: 'no' };
+  if (context.askDps === 'wish') return proceed(next, world);
+  if (!retryable) return wait('failed', next, spread(TIMES.failedMs, world.random));
+  return backOff({ ...next, lastFallbackAt: world.nowMs + retryAfterMs }, world, true);
+}
+
+function keyLost(context: Context, world: World): Step {
+  const next: Context = { ...context, assigned: false, keyLosses: context.keyLosses + 1 };
+  // Once is TPM2_Clear; a TPM that loads no key at all must not send the gateway to DPS over and over.
+  if (next.keyLosses === 1) return proceed(next, world);
+  return backOff({ ...next, attempt: Math.max(next.attempt, next.keyLosses) }, world, true);
 }
 
 function refused(context: Context, world: World): Step {
@@ -186,7 +207,7 @@ function refused(context: Context, world: World): Step {
 
 function unreachable(context: Context, world: World): Step {
   const since = context.unreachableSince ?? world.nowMs;
-  const next = { ...context, refusals: 0, unreachableSince: since };
+  const next = { ...context, unreachableSince: since };
   if (world.nowMs - since >= TIMES.fallbackMs && mayFallBack(next, world)) return fallBack(next, world);
   return backOff(next, world, false);
 }
@@ -236,7 +257,7 @@ export function step(machine: Machine, input: Input, world: World): Step {
         {
           ...context,
           assigned: true,
-          mustRegister: false,
+          askDps: 'no',
           attempt: 0,
           refusals: 0,
           unreachableSince: undefined,
@@ -246,11 +267,17 @@ export function step(machine: Machine, input: Input, world: World): Step {
     case 'registrationFailed':
       return registrationFailed(context, input, world);
     case 'keyLost':
-      return proceed({ ...context, assigned: false }, world);
+      return keyLost(context, world);
     case 'tpmFailed':
       return backOff(context, world, false);
     case 'connected': {
-      const next = { ...context, refusals: 0, unreachableSince: undefined, connectedAt: world.nowMs };
+      const next: Context = {
+        ...context,
+        refusals: 0,
+        keyLosses: 0,
+        unreachableSince: undefined,
+        connectedAt: world.nowMs,
+      };
       return { machine: { name: 'connected', context: next }, effects: [] };
     }
     case 'refused':
@@ -267,7 +294,7 @@ export function step(machine: Machine, input: Input, world: World): Step {
       return proceed({ ...context, attempt: 0 }, world, true);
     case 'reprovision': {
       if (name === 'unconfigured' || name === 'registering') return stay(machine);
-      const next = proceed({ ...context, mustRegister: true, attempt: 0 }, world);
+      const next = proceed({ ...context, askDps: 'wish', attempt: 0 }, world);
       return { machine: next.machine, effects: [{ type: 'drop' }, ...next.effects] };
     }
   }

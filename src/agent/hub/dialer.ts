@@ -1,3 +1,4 @@
+import type { Agent } from 'node:http';
 import type { IClientOptions, MqttClient } from 'mqtt';
 
 export type MqttConnect = (uri: string, options: IClientOptions) => MqttClient;
@@ -7,6 +8,16 @@ export interface DialOptions {
   readonly ca?: string;
   readonly connectTimeoutMs: number;
   readonly keepAliveSec: number;
+  /** MQTT over WebSockets on port 443 instead of MQTT on 8883. */
+  readonly webSockets: boolean;
+  /** HTTP proxy for WebSockets, made by https-proxy-agent. */
+  readonly proxy?: Agent;
+}
+
+/** `mqtts://HOST[:PORT]` of the SDK as the address of IoT Hub's WebSocket. */
+function webSocketUri(uri: string): string {
+  const host = uri.slice('mqtts://'.length);
+  return `wss://${host}${/:\d+$/.test(host) ? '' : ':443'}/$iothub/websocket`;
 }
 
 /**
@@ -32,13 +43,14 @@ export class Dialer {
 
   /** Called by azure-iot-mqtt-base as `mqtt.connect` would be, at the first connection and at every token renewal. */
   connect(uri: string, options: IClientOptions): MqttClient {
-    const { ca, connectTimeoutMs, keepAliveSec } = this.#options;
-    const client = this.#connect(uri, {
+    const { ca, connectTimeoutMs, keepAliveSec, webSockets, proxy } = this.#options;
+    const client = this.#connect(webSockets ? webSocketUri(uri) : uri, {
       ...options,
       ...(ca === undefined ? {} : { ca }),
       connectTimeout: connectTimeoutMs,
       keepalive: keepAliveSec,
       rejectUnauthorized: true,
+      ...(proxy === undefined ? {} : { wsOptions: { agent: proxy } }),
     });
     client.on('error', (error) => (this.#lastError = error));
     this.#client = client;

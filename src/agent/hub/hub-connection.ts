@@ -4,6 +4,7 @@ import type { Clock } from '../../common/clock';
 import { TpeError, isTpeError, reasonOf } from '../../common/errors/tpe-error';
 import { connectError } from './connect-error';
 import { type DialOptions, Dialer } from './dialer';
+import type { HubMessage } from './outbox';
 import { TpmTokenProvider, type TokenProviderOptions } from './token-provider';
 
 /** Answers a direct method. `status` is an HTTP-like number, `payload` any JSON. */
@@ -20,11 +21,16 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 20_000;
 /** Half-open connections are noticed after one and a half of these (MQTT 3.1.1, 3.1.2.10). */
 const DEFAULT_KEEP_ALIVE_SEC = 120;
 const TWIN_TIMEOUT_MS = 30_000;
+const SEND_TIMEOUT_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 1500;
 
-/** What the SDK declares as `any`. */
-interface ReportedTwin {
-  readonly reported: { update(patch: object, done: (error?: Error) => void): void };
+/** The SDK's twin, which its declaration leaves untyped where it matters. */
+interface SdkTwin {
+  readonly properties: {
+    readonly reported: { update(patch: object, done: (error?: Error) => void): void };
+  };
+  on(event: 'properties.desired', listener: (patch: unknown) => void): unknown;
+  on(event: 'error', listener: (error: unknown) => void): unknown;
 }
 
 /** Rejects with HUB_TIMEOUT when `operation` takes longer. */
@@ -47,6 +53,7 @@ export class HubConnection {
   readonly #provider: TpmTokenProvider;
   readonly #dialer: Dialer;
   #over = false;
+  #twin: SdkTwin | undefined;
 
   private constructor(
     options: HubConnectionOptions,
@@ -91,6 +98,8 @@ export class HubConnection {
     const provider = new TpmTokenProvider(common.AuthenticationType.Token, options);
     const dialer = new Dialer(mqtt.connect, {
       ...(options.ca === undefined ? {} : { ca: options.ca }),
+      ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
+      webSockets: options.webSockets ?? false,
       connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
       keepAliveSec: options.keepAliveSec ?? DEFAULT_KEEP_ALIVE_SEC,
     });
@@ -107,17 +116,42 @@ export class HubConnection {
     return connection;
   }
 
-  /** Merges a patch into the reported properties of the twin. */
+  /**
+   * Reads the twin and asks for changes of its desired properties.
+   * @param onDesired gets all desired properties first, later the changed ones, each with `$version`; unchecked.
+   * @throws HUB_TIMEOUT and what the SDK says
+   */
+  async openTwin(onDesired: (patch: unknown) => void): Promise<void> {
+    const { clock, hub, logger } = this.#options;
+    const twin = (await within(clock, TWIN_TIMEOUT_MS, hub, this.#client.getTwin())) as unknown as SdkTwin;
+    twin.on('error', (error) => logger.warn({ hub, err: reasonOf(error) }, 'the twin reported an error'));
+    twin.on('properties.desired', onDesired);
+    this.#twin = twin;
+  }
+
+  /** Merges a patch into the reported properties; {@link openTwin} comes first. @throws HUB_TIMEOUT, HUB_NOT_CONNECTED */
   async report(patch: object): Promise<void> {
     const { clock, hub } = this.#options;
-    const update = async (): Promise<void> => {
-      const twin = await this.#client.getTwin();
-      await new Promise<void>((resolve, reject) => {
-        const { reported } = twin.properties as unknown as ReportedTwin;
-        reported.update(patch, (error?: Error) => (error ? reject(error) : resolve()));
-      });
-    };
-    await within(clock, TWIN_TIMEOUT_MS, hub, update());
+    const twin = this.#twin;
+    if (twin === undefined || this.#over) throw new TpeError('HUB_NOT_CONNECTED');
+    const update = new Promise<void>((resolve, reject) => {
+      twin.properties.reported.update(patch, (error) => (error ? reject(error) : resolve()));
+    });
+    await within(clock, TWIN_TIMEOUT_MS, hub, update);
+  }
+
+  /** Sends a message with QoS 1; resolves when the hub has it. @throws HUB_TIMEOUT, HUB_NOT_CONNECTED */
+  async send({ body, properties, createdAt }: HubMessage): Promise<void> {
+    const { clock, hub } = this.#options;
+    if (this.#over) throw new TpeError('HUB_NOT_CONNECTED');
+    const { Message } = await import('azure-iot-device');
+    const message = new Message(body);
+    message.contentType = 'application/json';
+    message.contentEncoding = 'utf-8';
+    for (const [name, value] of Object.entries({ ...properties, createdAt })) {
+      message.properties.add(name, value);
+    }
+    await within(clock, SEND_TIMEOUT_MS, hub, this.#client.sendEvent(message));
   }
 
   /** Ends the connection; never throws, never takes long. */
