@@ -15,6 +15,7 @@
         "native/hmac.cpp",
         "native/identity_key.cpp",
         "native/primaries.cpp",
+        "native/response_shape.cpp",
         "native/sessions.cpp",
         "native/tcti_guard.cpp",
         "native/templates.cpp",

@@ -23,11 +23,13 @@ Connection::Connection(ConnectionOptions options) : options_(std::move(options))
 Connection::~Connection() { close(); }
 
 void Connection::ensureOpen() {
+  if (suspect_) close();
   if (isOpen()) return;
+  if (options_.watch->cancelled()) throw Failure{"closed", "open", ""};
   try {
     TSS2_TCTI_CONTEXT* tcti = nullptr;
     check(Tss2_TctiLdr_Initialize(options_.tcti.c_str(), &tcti), "open");
-    guard_ = std::make_unique<TctiGuard>(tcti, options_.deadlines);
+    guard_ = std::make_unique<TctiGuard>(tcti, options_.deadlines, options_.watch);
     check(Esys_Initialize(&esys_, guard_->context(), nullptr), "open");
     generation_++;
     startupIfNeeded();
@@ -42,6 +44,8 @@ void Connection::ensureOpen() {
 void Connection::close() {
   if (esys_ != nullptr) Esys_Finalize(&esys_);
   guard_.reset();
+  options_.watch->end();
+  suspect_ = false;
 }
 
 void Connection::startupIfNeeded() {

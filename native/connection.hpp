@@ -16,6 +16,7 @@ struct ConnectionOptions {
   /** True when somebody below (the kernel, tabrmd) keeps each user's objects apart and cleans up after it. */
   bool resourceManaged = false;
   Deadlines deadlines;
+  std::shared_ptr<CommandWatch> watch = std::make_shared<CommandWatch>();
 };
 
 /** TCTI and ESYS context of one TPM; opened at first use and again after a failure of the transport. */
@@ -31,6 +32,9 @@ class Connection {
   void close();
   bool isOpen() const { return esys_ != nullptr; }
   ESYS_CONTEXT* esys() const { return esys_; }
+
+  /** Something may have been left in the TPM or the ESYS context is out of step: the next verb opens again. */
+  void suspect() { suspect_ = true; }
 
   /** Flushes all transient objects and sessions; does nothing on a resource manager, where they are not ours. */
   void flushAll();
@@ -58,6 +62,7 @@ class Connection {
   std::unique_ptr<TctiGuard> guard_;
   ESYS_CONTEXT* esys_ = nullptr;
   unsigned generation_ = 0;
+  bool suspect_ = false;
 };
 
 }  // namespace tpe

@@ -22,6 +22,7 @@ Engine::Engine(EngineOptions options)
       identity_(connection_, sessions_, primaries_, options.persistentIdentity),
       protectBus_(options.protectBus) {
   sessions_.setAuthorizations(std::move(options.ownerAuth), std::move(options.endorsementAuth));
+  identity_.remember(std::move(options.liveKey));
 }
 
 template <typename Verb>

@@ -11,6 +11,8 @@ struct EngineOptions {
   bool persistentIdentity = false;
   bool protectBus = true;
   Bytes expectedEkName;
+  /** Hub key to load at the first sign; empty when there is none yet. */
+  WrappedKey liveKey;
   Bytes ownerAuth;
   Bytes endorsementAuth;
 };

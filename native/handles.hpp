@@ -40,13 +40,13 @@ class Handle {
     return &tr_;
   }
 
-  /** Flushes now; an error is no reason to fail the verb, since leftovers are flushed when memory runs out. */
+  /** Flushes now; an error is no reason to fail the verb, since the next one then flushes whatever is left. */
   void release() {
     if (tr_ != ESYS_TR_NONE && valid()) {
       if (kind_ == Kind::persistent) {
         Esys_TR_Close(connection_->esys(), &tr_);
       } else {
-        Esys_FlushContext(connection_->esys(), tr_);
+        if (Esys_FlushContext(connection_->esys(), tr_) != TSS2_RC_SUCCESS) connection_->suspect();
       }
     }
     tr_ = ESYS_TR_NONE;

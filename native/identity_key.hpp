@@ -13,6 +13,8 @@ class IdentityKey {
 
   /** Loads and proves the key; only then it takes the place of the one before. */
   void use(const WrappedKey& key);
+  /** Names the key that {@link handle} loads when it is first needed. */
+  void remember(WrappedKey key) { current_ = std::move(key); }
   /** The loaded key. @throws Failure `noIdentityKey` when none was given yet. */
   ESYS_TR handle();
   /** Flushes the key and remembers it no more. */

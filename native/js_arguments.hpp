@@ -33,6 +33,7 @@ inline EngineOptions engineOptions(const Napi::Value& value, size_t& queueLimit)
   options.expectedEkName = bytes(given.Get("expectedEkName"));
   options.ownerAuth = bytes(given.Get("ownerAuth"));
   options.endorsementAuth = bytes(given.Get("endorsementAuth"));
+  options.liveKey = WrappedKey{bytes(given.Get("livePublic")), bytes(given.Get("livePrivate"))};
   queueLimit = given.Get("queueLimit").As<Napi::Number>().Uint32Value();
   return options;
 }

@@ -8,21 +8,16 @@
 
 #include "exit_gate.hpp"
 #include "failure.hpp"
+#include "response_shape.hpp"
 
 namespace tpe {
 
 namespace {
 
 constexpr uint64_t kMagic = 0x7470652d67756172;
-constexpr size_t kHeaderSize = 10;
+constexpr std::chrono::milliseconds kWatchMargin{250};
 constexpr std::chrono::milliseconds kFirstPause{10};
 constexpr std::chrono::milliseconds kLongestPause{1000};
-
-uint32_t readBigEndian(const uint8_t* bytes, size_t count) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < count; i++) value = value << 8 | bytes[i];
-  return value;
-}
 
 bool isBusy(uint32_t code) {
   return code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING || code == TPM2_RC_NV_RATE;
@@ -30,8 +25,8 @@ bool isBusy(uint32_t code) {
 
 }  // namespace
 
-TctiGuard::TctiGuard(TSS2_TCTI_CONTEXT* inner, const Deadlines& deadlines)
-    : outer_{}, inner_(inner), deadlines_(deadlines) {
+TctiGuard::TctiGuard(TSS2_TCTI_CONTEXT* inner, const Deadlines& deadlines, std::shared_ptr<CommandWatch> watch)
+    : outer_{}, inner_(inner), deadlines_(deadlines), watch_(std::move(watch)) {
   outer_.common.v1.magic = kMagic;
   outer_.common.v1.version = 2;
   outer_.common.v1.transmit = transmit;
@@ -57,6 +52,9 @@ TSS2_RC TctiGuard::transmit(TSS2_TCTI_CONTEXT* context, size_t size, uint8_t con
 }
 
 TSS2_RC TctiGuard::send() {
+  if (watch_->cancelled()) return TSS2_TCTI_RC_IO_ERROR;
+  // A little more than the TCTI's own deadline, which comes first where there is one.
+  watch_->begin(deadline() + kWatchMargin);
   ExitGate::Waiting waiting;
   return Tss2_Tcti_Transmit(inner_, command_.size(), command_.data());
 }
@@ -83,14 +81,9 @@ TSS2_RC TctiGuard::fetch() {
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     const TSS2_RC rc = await();
     if (rc != TSS2_RC_SUCCESS) return rc;
-    if (response_.size() < kHeaderSize) return refuse("the response is shorter than its header");
-    if (readBigEndian(response_.data() + 2, 4) != response_.size()) {
-      return refuse("the response is not as long as its header says");
-    }
-    const uint32_t tag = readBigEndian(response_.data(), 2);
-    if (tag != TPM2_ST_NO_SESSIONS && tag != TPM2_ST_SESSIONS && tag != TPM2_ST_RSP_COMMAND) {
-      return refuse("the response has an unknown tag");
-    }
+    const uint32_t commandCode = readBigEndian(command_.data() + 6, 4);
+    const char* wrong = whatIsMalformed(commandCode, response_.data(), response_.size());
+    if (wrong != nullptr) return refuse(wrong);
     const bool busy = isBusy(readBigEndian(response_.data() + 6, 4));
     if (!busy || std::chrono::steady_clock::now() + pause > giveUp) return rc;
     {
@@ -114,6 +107,7 @@ TSS2_RC TctiGuard::await() {
     size = response_.size();
     rc = Tss2_Tcti_Receive(inner_, &size, response_.data(), TSS2_TCTI_TIMEOUT_BLOCK);
   }
+  watch_->end();
   response_.resize(rc == TSS2_RC_SUCCESS ? std::min(size, response_.size()) : 0);
   if ((rc & ~TSS2_RC_LAYER_MASK) != TSS2_BASE_RC_TRY_AGAIN) return rc;
   fault_ = Fault::silent;

@@ -2,8 +2,10 @@
 
 #include <tss2/tss2_tcti.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "bytes.hpp"
@@ -20,9 +22,31 @@ struct Deadlines {
 };
 
 /**
+ * Lets another thread see that a command is overdue, for TCTIs that cannot give up by themselves, and take the TPM away
+ * from the thread that waits for it.
+ */
+class CommandWatch {
+ public:
+  void begin(std::chrono::milliseconds deadline) { due_ = (Clock::now() + deadline).time_since_epoch().count(); }
+  void end() { due_ = 0; }
+  /** No command is sent any more: somebody else uses the TPM by now. */
+  void cancel() { cancelled_ = true; }
+  bool cancelled() const { return cancelled_; }
+  bool overdue() const {
+    const Clock::rep due = due_;
+    return due != 0 && Clock::now().time_since_epoch().count() > due;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::atomic<Clock::rep> due_{0};
+  std::atomic<bool> cancelled_{false};
+};
+
+/**
  * A TCTI around the loaded one. ESYS waits for ever and sends a busy TPM its command five times in a row; here every
  * command has a deadline, busy answers (TPM_RC_RETRY, YIELDED, TESTING, NV_RATE) are sent again with growing pauses
- * (TPM 2.0 Part 2, 6.6.3: "the TPM was not able to start the command"), and a header that lies about its size or tag
+ * (TPM 2.0 Part 2, 6.6.3: "the TPM was not able to start the command"), and a response of the wrong structure
  * goes no further.
  */
 class TctiGuard {
@@ -30,7 +54,7 @@ class TctiGuard {
   enum class Fault { none, silent, malformed };
 
   /** Takes ownership of `inner`. */
-  TctiGuard(TSS2_TCTI_CONTEXT* inner, const Deadlines& deadlines);
+  TctiGuard(TSS2_TCTI_CONTEXT* inner, const Deadlines& deadlines, std::shared_ptr<CommandWatch> watch);
   ~TctiGuard();
   TctiGuard(const TctiGuard&) = delete;
   TctiGuard& operator=(const TctiGuard&) = delete;
@@ -63,6 +87,7 @@ class TctiGuard {
   Outer outer_;
   TSS2_TCTI_CONTEXT* inner_;
   Deadlines deadlines_;
+  std::shared_ptr<CommandWatch> watch_;
   Bytes command_;
   Bytes response_;
   bool keepsDeadlines_ = true;

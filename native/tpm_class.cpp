@@ -33,7 +33,10 @@ Napi::Function TpmClass::define(Napi::Env env) {
                          InstanceMethod<&TpmClass::random>("random"),
                          InstanceMethod<&TpmClass::expectEkName>("expectEkName"),
                          InstanceMethod<&TpmClass::setAuthorizations>("setAuthorizations"),
+                         InstanceMethod<&TpmClass::overdue>("overdue"),
+                         InstanceMethod<&TpmClass::abandon>("abandon"),
                          InstanceMethod<&TpmClass::close>("close"),
+                         StaticMethod<&TpmClass::leftBehind>("leftBehind"),
                      });
 }
 
@@ -47,6 +50,7 @@ TpmClass::TpmClass(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TpmClass>(
   // that is gone.
   napi_add_env_cleanup_hook(env_, onTeardown, this);
   const napi_threadsafe_function wake = wake_;
+  watch_ = options.connection.watch;
   worker_ = Worker::start(options, queueLimit,
                           [wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); });
 }
@@ -75,8 +79,8 @@ void TpmClass::onTeardown(void* self) {
 Napi::Value TpmClass::post(Napi::Env env, Worker::Work work) {
   const Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
   const uint64_t id = ++lastId_;
-  if (!worker_->post(id, std::move(work))) {
-    deferred.Reject(toError(env, Failure{closeId_ != 0 ? "closed" : "queueFull", "", ""}));
+  if (!worker_ || !worker_->post(id, std::move(work))) {
+    deferred.Reject(toError(env, Failure{closed_ || !worker_ ? "closed" : "queueFull", "", ""}));
     return deferred.Promise();
   }
   if (pending_.empty()) {
@@ -104,11 +108,34 @@ void TpmClass::settle(Napi::Env env) {
       found->second.Reject(toError(env, std::get<Failure>(outcome.result)));
     }
     pending_.erase(found);
-    if (pending_.empty()) {
-      napi_unref_threadsafe_function(env, wake_);
-      Unref();
-    }
+    if (pending_.empty()) idle(env);
   }
+}
+
+void TpmClass::idle(Napi::Env env) {
+  napi_unref_threadsafe_function(env, wake_);
+  Unref();
+}
+
+Napi::Value TpmClass::overdue(const Napi::CallbackInfo& call) {
+  return Napi::Boolean::New(call.Env(), watch_->overdue());
+}
+
+Napi::Value TpmClass::abandon(const Napi::CallbackInfo& call) {
+  if (!worker_) return call.Env().Undefined();
+  const Napi::Env env = call.Env();
+  watch_->cancel();
+  napi_remove_env_cleanup_hook(env_, onTeardown, this);
+  std::unordered_map<uint64_t, Napi::Promise::Deferred> rejected;
+  rejected.swap(pending_);
+  for (const auto& [id, deferred] : rejected) deferred.Reject(toError(env, Failure{"abandoned", "", ""}));
+  if (!rejected.empty()) idle(env);
+  stop();
+  return env.Undefined();
+}
+
+Napi::Value TpmClass::leftBehind(const Napi::CallbackInfo& call) {
+  return Napi::Number::New(call.Env(), Worker::leftBehind());
 }
 
 Napi::Value TpmClass::info(const Napi::CallbackInfo& call) {
@@ -168,8 +195,8 @@ Napi::Value TpmClass::close(const Napi::CallbackInfo& call) {
     engine.close();
     return tpe::Value{};
   });
-  if (closeId_ == 0) closeId_ = lastId_;
-  worker_->finish();
+  closed_ = true;
+  if (worker_) worker_->finish();
   return closed;
 }
 

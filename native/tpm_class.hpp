@@ -28,21 +28,26 @@ class TpmClass : public Napi::ObjectWrap<TpmClass> {
   Napi::Value random(const Napi::CallbackInfo& info);
   Napi::Value expectEkName(const Napi::CallbackInfo& info);
   Napi::Value setAuthorizations(const Napi::CallbackInfo& info);
+  Napi::Value overdue(const Napi::CallbackInfo& info);
+  Napi::Value abandon(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   Napi::Value post(Napi::Env env, Worker::Work work);
   void settle(Napi::Env env);
   void stop();
+  void idle(Napi::Env env);
 
+  static Napi::Value leftBehind(const Napi::CallbackInfo& info);
   static void onOutcomes(napi_env env, napi_value callback, void* context, void* data);
   static void onTeardown(void* self);
 
   napi_env env_;
   std::shared_ptr<Worker> worker_;
+  std::shared_ptr<CommandWatch> watch_;
   napi_threadsafe_function wake_ = nullptr;
   std::unordered_map<uint64_t, Napi::Promise::Deferred> pending_;
   uint64_t lastId_ = 0;
-  uint64_t closeId_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace tpe

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <atomic>
 #include <thread>
 
 #include "exit_gate.hpp"
@@ -10,6 +11,8 @@
 namespace tpe {
 
 namespace {
+
+std::atomic<int> threadsLeftBehind{0};
 
 std::variant<Value, Failure> carryOut(Engine& engine, const Worker::Work& work) {
   try {
@@ -67,9 +70,13 @@ void Worker::abandon() {
     notify_ = nullptr;
     queue_.clear();
     outcomes_.clear();
+    if (!abandoned_ && !ended_) threadsLeftBehind++;
+    abandoned_ = true;
   }
   wake_.notify_one();
 }
+
+int Worker::leftBehind() { return threadsLeftBehind; }
 
 bool Worker::endedWithin(std::chrono::milliseconds time) {
   std::unique_lock<std::mutex> lock(mutex_);
@@ -108,6 +115,7 @@ void Worker::loop(EngineOptions options) {
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   ended_ = true;
+  if (abandoned_) threadsLeftBehind--;
   end_.notify_all();
 }
 

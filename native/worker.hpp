@@ -36,6 +36,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   void finish();
   /** Drops what is queued, closes the TPM after the command under way, ends the thread; `notify` is called no more. */
   void abandon();
+  /** Threads of this process that were abandoned and have not ended yet: their TPM does not answer. */
+  static int leftBehind();
   /** Waits until the thread has ended. @return false when it is still busy. */
   bool endedWithin(std::chrono::milliseconds time);
 
@@ -58,6 +60,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
   std::deque<Job> queue_;
   std::vector<Outcome> outcomes_;
   bool closing_ = false;
+  bool abandoned_ = false;
   bool ended_ = false;
 };
 

@@ -37,6 +37,12 @@ export function toTpmError(
       return new TpeError('TPM_CLOSED', {}, options);
     case 'queueFull':
       return new TpeError('TPM_QUEUE_FULL', { limit: context.queueLimit }, options);
+    case 'abandoned':
+      return new TpeError(
+        'TPM_TIMEOUT',
+        { command: 'a command', reason: 'the connection was given up' },
+        options,
+      );
     case 'timeout':
       return new TpeError('TPM_TIMEOUT', common, options);
     case 'malformed':

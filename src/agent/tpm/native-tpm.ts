@@ -1,8 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { TpeError } from '../../common/errors/tpe-error';
 import { validate } from '../../common/validate';
-import { type NativeTpm, loadAddon } from './native';
-import { type Verb, toTpmError } from './native-errors';
+import { NativeSlot } from './native-slot';
 import type { TpmOptions } from './options';
 import type { EndorsementKey, ManagedTpm, PublicKey, TpmInfo, WrappedKey } from './types';
 
@@ -41,24 +39,22 @@ const Wrapped = Type.Object({ public: Blob, private: Blob });
 /** {@link Tpm} on the addon: checks what goes in, names what goes wrong. */
 export class NativeBackedTpm implements ManagedTpm {
   readonly #options: Static<typeof Options> & Pick<TpmOptions, 'logger'>;
-  readonly #native: NativeTpm;
-  readonly #context: { tcti: string; queueLimit: number };
-  #closing: Promise<void> | undefined;
+  readonly #slot: NativeSlot;
 
   constructor(options: TpmOptions & { tcti: string; resourceManaged: boolean }) {
     const { logger, ...rest } = options;
     const checked = validate(Options, rest, 'TPM options');
     this.#options = logger ? { ...checked, logger } : checked;
     const limits = { ...DEFAULTS, ...definedOnly(checked) };
-    this.#context = { tcti: checked.tcti, queueLimit: limits.queueLimit };
-    const { NativeTpm } = loadAddon();
-    this.#native = new NativeTpm({
+    this.#slot = new NativeSlot({
       tcti: checked.tcti,
       resourceManaged: checked.resourceManaged,
       createTimeoutMs: limits.createTimeoutMs,
       commandTimeoutMs: limits.commandTimeoutMs,
       busyTimeoutMs: limits.busyTimeoutMs,
       queueLimit: limits.queueLimit,
+      livePublic: EMPTY,
+      livePrivate: EMPTY,
       ekTemplate: checked.ekTemplate ?? 'tcg',
       persistentIdentity: checked.identityKey === 'persistent',
       protectBus: checked.protectBus ?? true,
@@ -69,7 +65,7 @@ export class NativeBackedTpm implements ManagedTpm {
   }
 
   async info(): Promise<TpmInfo> {
-    const facts = await this.#call('other', (native) => native.info());
+    const facts = await this.#slot.call('other', (native) => native.info());
     return {
       manufacturer: facts.manufacturer,
       vendor: facts.vendor,
@@ -87,17 +83,17 @@ export class NativeBackedTpm implements ManagedTpm {
       },
       ownerAuthSet: facts.ownerAuthSet,
       endorsementAuthSet: facts.endorsementAuthSet,
-      tcti: this.#context.tcti,
+      tcti: this.#options.tcti,
       tssVersion: facts.tssVersion,
     };
   }
 
   async endorsementKey(): Promise<EndorsementKey> {
-    return await this.#call('other', (native) => native.endorsementKey());
+    return await this.#slot.call('other', (native) => native.endorsementKey());
   }
 
   async storageRootKey(): Promise<PublicKey> {
-    const key = await this.#call('other', (native) => native.storageRootKey());
+    const key = await this.#slot.call('other', (native) => native.storageRootKey());
     if (key.strangerAtHandle) {
       this.#options.logger?.warn(
         'the object at 0x81000001 is no RSA-2048 storage key with noDA; it is left alone and the storage key is derived',
@@ -108,32 +104,39 @@ export class NativeBackedTpm implements ManagedTpm {
 
   async activateIdentityKey(blob: Uint8Array): Promise<WrappedKey> {
     const checked = validate(Blob, blob, 'authentication key');
-    return await this.#call('activate', (native) => native.activateIdentityKey(checked));
+    return await this.#slot.call('activate', (native) => native.activateIdentityKey(checked));
   }
 
   async signWith(key: WrappedKey, data: Uint8Array): Promise<Buffer> {
     const checked = validate(Wrapped, key, 'wrapped key');
     const message = validate(Signed, data, 'data to sign');
-    return await this.#call('load', (native) => native.signWith(checked.public, checked.private, message));
+    return await this.#slot.call('load', (native) =>
+      native.signWith(checked.public, checked.private, message),
+    );
   }
 
   async loadIdentityKey(key: WrappedKey): Promise<void> {
     const checked = validate(Wrapped, key, 'wrapped key');
-    await this.#call('load', (native) => native.loadIdentityKey(checked.public, checked.private));
+    await this.#slot.call('load', (native) => native.loadIdentityKey(checked.public, checked.private));
+    this.#slot.remember({
+      livePublic: Buffer.from(checked.public),
+      livePrivate: Buffer.from(checked.private),
+    });
   }
 
   async unloadIdentityKey(): Promise<void> {
-    await this.#call('other', (native) => native.unloadIdentityKey());
+    this.#slot.remember({ livePublic: EMPTY, livePrivate: EMPTY });
+    await this.#slot.call('other', (native) => native.unloadIdentityKey());
   }
 
   async sign(data: Uint8Array): Promise<Buffer> {
     const message = validate(Signed, data, 'data to sign');
-    return await this.#call('load', (native) => native.sign(message));
+    return await this.#slot.call('load', (native) => native.sign(message));
   }
 
   async random(bytes: number): Promise<Buffer> {
     const count = validate(Type.Integer({ minimum: 1, maximum: 1024 }), bytes, 'number of random bytes');
-    return await this.#call('other', (native) => native.random(count));
+    return await this.#slot.call('other', (native) => native.random(count));
   }
 
   async expectEndorsementKey(name: Uint8Array): Promise<void> {
@@ -142,27 +145,19 @@ export class NativeBackedTpm implements ManagedTpm {
       name,
       'name of the EK',
     );
-    await this.#call('other', (native) => native.expectEkName(checked));
+    this.#slot.remember({ expectedEkName: checked });
+    await this.#slot.call('other', (native) => native.expectEkName(checked));
   }
 
   async setAuthorizations(auth: { owner?: Uint8Array; endorsement?: Uint8Array }): Promise<void> {
     const owner = validate(Auth, auth.owner ?? EMPTY, 'owner authorization');
     const endorsement = validate(Auth, auth.endorsement ?? EMPTY, 'endorsement authorization');
-    await this.#call('other', (native) => native.setAuthorizations(owner, endorsement));
+    this.#slot.remember({ ownerAuth: owner, endorsementAuth: endorsement });
+    await this.#slot.call('other', (native) => native.setAuthorizations(owner, endorsement));
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#native.close();
-    return this.#closing;
-  }
-
-  async #call<T>(verb: Verb, run: (native: NativeTpm) => Promise<T>): Promise<T> {
-    if (this.#closing) throw new TpeError('TPM_CLOSED');
-    try {
-      return await run(this.#native);
-    } catch (error) {
-      throw toTpmError(error, verb, this.#context);
-    }
+  async close(): Promise<void> {
+    await this.#slot.close();
   }
 }
 

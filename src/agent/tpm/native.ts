@@ -15,6 +15,9 @@ export interface NativeOptions {
   readonly expectedEkName: Uint8Array;
   readonly ownerAuth: Uint8Array;
   readonly endorsementAuth: Uint8Array;
+  /** Hub key to load at the first sign; empty for none. */
+  readonly livePublic: Uint8Array;
+  readonly livePrivate: Uint8Array;
   readonly queueLimit: number;
 }
 
@@ -37,6 +40,10 @@ export interface NativeTpm {
   expectEkName(name: Uint8Array): Promise<void>;
   setAuthorizations(owner: Uint8Array, endorsement: Uint8Array): Promise<void>;
   close(): Promise<void>;
+  /** True when the TPM owes an answer to the command under way. */
+  overdue(): boolean;
+  /** Rejects what is pending (kind `abandoned`) and leaves the thread to itself; it sends no further command. */
+  abandon(): void;
 }
 
 export interface NativeInfo {
@@ -62,7 +69,11 @@ export interface NativeFailure {
 }
 
 interface Addon {
-  readonly NativeTpm: new (options: NativeOptions) => NativeTpm;
+  readonly NativeTpm: {
+    new (options: NativeOptions): NativeTpm;
+    /** Abandoned threads that still wait for their TPM. */
+    leftBehind(): number;
+  };
 }
 
 /** Beside the bundle; from source it is where the build puts it. */
