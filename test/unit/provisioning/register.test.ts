@@ -7,7 +7,7 @@ import { TrustedTime } from '../../../src/common/trusted-time';
 import { type RegisterOptions, register } from '../../../src/agent/provisioning/register';
 import { selfSigned } from '../../support/certificates';
 import { type Answer, ScriptedServer } from '../../support/scripted-server';
-import { SoftTpm } from '../../support/soft-tpm';
+import { SoftTpm } from '../../support/tpm-double';
 
 let folder: string;
 let tls: { key: string; cert: string };
