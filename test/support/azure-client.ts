@@ -64,9 +64,10 @@ export async function dpsDevice(
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
+  timeoutMs = 10_000,
 ): Promise<JsonAnswer> {
   const url = `/${emulator.ready.idScope}${path}?api-version=2021-06-01`;
-  return await call(emulator.dpsPort, emulator.ca, url, { method, headers, body });
+  return await call(emulator.dpsPort, emulator.ca, url, { method, headers, body, timeoutMs });
 }
 
 /** A call of a hub's service API. */

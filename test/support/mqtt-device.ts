@@ -19,7 +19,7 @@ export class MqttDevice {
       this.#packets.push(packet);
       this.#wake();
     });
-    socket.on('data', (chunk) => this.#parser.parse(chunk));
+    socket.on('data', (chunk: Buffer) => this.#parser.parse(chunk));
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.#closed = true;

@@ -12,6 +12,8 @@ export const LARGEST_MESSAGE_BYTES = 256 * 1024;
 export const LARGEST_PACKET_BYTES = LARGEST_MESSAGE_BYTES + 16 * 1024;
 /** A device that does not read is dropped before it eats the memory. */
 const LARGEST_BACKLOG_BYTES = 4 * 1024 * 1024;
+/** First byte of CONNECT (MQTT 3.1.1, 3.1.1). */
+const CONNECT_HEADER = 0x10;
 const CONNECT_TIMEOUT_MS = 30_000;
 /** IoT Hub's longest keep-alive (29 min 27 s); a longer one counts as this. */
 const LONGEST_KEEP_ALIVE_SECONDS = 1767;
@@ -61,6 +63,10 @@ export class HubConnection implements PacketSender {
 
   #data(chunk: Buffer): void {
     if (this.#closed) return;
+    if (this.#session === undefined && !this.#connecting && chunk[0] !== CONNECT_HEADER) {
+      this.close('not MQTT');
+      return;
+    }
     const waiting = this.#parser.parse(chunk);
     if (waiting > LARGEST_PACKET_BYTES) this.close('a packet larger than 256 KiB');
   }

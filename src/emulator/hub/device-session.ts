@@ -53,7 +53,12 @@ export class DeviceSession implements DeviceLink {
     this.context.logger.info({ deviceId: this.deviceId, hub: this.hub.hostName }, 'device connected');
     this.hub.attach(this.deviceId, this);
     this.#touch();
+    if (this.takesMethods) this.hub.emit('methods', this.deviceId);
     this.deliver();
+  }
+
+  get takesMethods(): boolean {
+    return this.#subscriptions.has(subscriptionOf.methods);
   }
 
   ended(reason: string): void {
@@ -85,6 +90,7 @@ export class DeviceSession implements DeviceLink {
   /** After SUBACK: what waited for the subscription goes out. */
   subscribed(): void {
     this.#keepSubscriptions();
+    if (this.takesMethods) this.hub.emit('methods', this.deviceId);
     this.deliver();
   }
 
@@ -150,7 +156,7 @@ export class DeviceSession implements DeviceLink {
     payload: unknown,
     timeoutMs: number,
   ): Promise<{ status: number; payload: unknown }> {
-    if (!this.#subscriptions.has(subscriptionOf.methods)) {
+    if (!this.takesMethods) {
       throw new TpeError('EMU_DEVICE_NOT_CONNECTED', { deviceId: this.deviceId });
     }
     const requestId = randomBytes(4).toString('hex');

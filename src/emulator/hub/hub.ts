@@ -16,6 +16,8 @@ const MOST_EXPIRED = 10_000;
 export interface DeviceLink {
   /** Sends a change of the desired properties, if the device subscribed to them. */
   desiredChanged(patch: JsonObject, version: number): void;
+  /** True when the device listens for direct methods. */
+  readonly takesMethods: boolean;
   /** Calls a direct method; rejects with EMU_METHOD_TIMEOUT or EMU_DEVICE_NOT_CONNECTED. */
   invoke(method: string, payload: unknown, timeoutMs: number): Promise<{ status: number; payload: unknown }>;
   /** Delivers waiting cloud-to-device messages. */
@@ -27,8 +29,8 @@ export interface DeviceLink {
 }
 
 interface HubEvents {
-  /** A device connected. */
-  connected: [deviceId: string];
+  /** A device listens for direct methods. */
+  methods: [deviceId: string];
 }
 
 /** One IoT Hub: device identities, twins, waiting messages and who is connected. */
@@ -65,7 +67,6 @@ export class Hub extends EventEmitter<HubEvents> {
   attach(deviceId: string, link: DeviceLink): void {
     this.#links.get(deviceId)?.close('another connection of the same device');
     this.#links.set(deviceId, link);
-    this.emit('connected', deviceId);
   }
 
   detach(deviceId: string, link: DeviceLink): void {

@@ -15,27 +15,26 @@ const DEFAULT_RESPONSE_SECONDS = 30;
 /** A method's payload and answer have at most 128 KB. */
 export const LARGEST_METHOD_PAYLOAD = 128 * 1024;
 
-/** The device's link, waiting for the device to connect for so long. */
+/** The device's link, waiting for the device to connect and to listen for so long. */
 async function linkOf(hub: Hub, deviceId: string, seconds: number): Promise<DeviceLink | undefined> {
   const link = hub.link(deviceId);
-  if (link !== undefined || seconds === 0) return link;
+  if (link?.takesMethods === true || seconds === 0) return link;
   return await new Promise((resolve) => {
-    const connected = (id: string): void => {
+    const listens = (id: string): void => {
       if (id === deviceId) finish();
     };
     const finish = (): void => {
       clearTimeout(timer);
-      hub.off('connected', connected);
+      hub.off('methods', listens);
       resolve(hub.link(deviceId));
     };
     const timer = setTimeout(finish, seconds * 1000);
-    hub.on('connected', connected);
+    hub.on('methods', listens);
   });
 }
 
 /**
- * Calls a direct method. The device subscribes a moment after it connects, so a call that waits for the connection
- * waits for the subscription too.
+ * Calls a direct method.
  * @throws EMU_REFUSED 404 (not online), 504 (no answer in time)
  */
 export async function callMethod(

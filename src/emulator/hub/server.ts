@@ -6,8 +6,8 @@ import type { HubContext } from './hub-context';
 
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 const FIRST_BYTE_TIMEOUT_MS = 30_000;
-/** Fixed header of CONNECT (MQTT 3.1.1, 3.1.1). */
-const MQTT_CONNECT = 0x10;
+/** "G" of GET; in MQTT 3.1.1 it would be a PUBACK with reserved flags, which no client starts with. */
+const FIRST_BYTE_OF_GET = 0x47;
 
 /**
  * The TLS server of all hubs. One port serves MQTT and, for those who start with an HTTP request, whatever `http`
@@ -36,8 +36,8 @@ export function createHubServer(identity: ServerIdentity, context: HubContext, h
           return;
         }
         socket.unshift(first);
-        if (first[0] === MQTT_CONNECT) context.connections.add(new HubConnection(socket, context));
-        else http.emit('connection', socket);
+        if (first[0] === FIRST_BYTE_OF_GET) http.emit('connection', socket);
+        else context.connections.add(new HubConnection(socket, context));
       });
     },
   );
