@@ -59,6 +59,17 @@ export class DpsServiceSimulator {
     response.end(answer.body === undefined ? '' : JSON.stringify(answer.body));
   }
 
+  #bulk(body: Stored | undefined): { status: number; body: unknown } {
+    const errors: unknown[] = [];
+    for (const wanted of (body?.['enrollments'] ?? []) as Stored[]) {
+      const { registrationId } = wanted;
+      if (this.enrollments.has(registrationId)) {
+        errors.push({ registrationId, errorCode: 409201, errorStatus: 'Already exists' });
+      } else this.enrollments.set(registrationId, { ...wanted, etag: `"${randomUUID()}"` });
+    }
+    return { status: 200, body: { isSuccessful: errors.length === 0, errors } };
+  }
+
   #answer(request: IncomingMessage, body: Stored | undefined): { status: number; body?: unknown } {
     const path = (request.url ?? '').split('?')[0] ?? '';
     this.calls.push(`${request.method} ${path}`);
@@ -67,6 +78,7 @@ export class DpsServiceSimulator {
     if (!this.#signed(request.headers.authorization ?? '')) {
       return { status: 401, body: { errorCode: 401002, message: 'Unauthorized' } };
     }
+    if (request.method === 'POST' && path === '/enrollments/') return this.#bulk(body);
     const id = decodeURIComponent(path.replace('/enrollments/', ''));
     const existing = this.enrollments.get(id);
     if (request.method === 'GET') {

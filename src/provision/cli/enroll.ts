@@ -2,6 +2,7 @@ import { type Command } from 'commander';
 import { TpeError, toTpeError } from '../../common/errors/tpe-error';
 import { redact } from '../../common/redact';
 import type { Gateway } from '../device';
+import { BulkEnroller } from '../dps/bulk-enroller';
 import type { EnrollmentOptions } from '../dps/enrollment';
 import type { DpsService } from '../dps/service';
 import { type FactoryEntry, loadFactoryRecord } from '../factory-record';
@@ -12,7 +13,8 @@ import { openDps, required } from './connect';
 import { type Flags, commonFlags, dpsFlags, enrollmentFlags, jobOf } from './flags';
 import type { Streams } from './streams';
 
-const WIDTH = 8;
+/** Enough for the gathered calls to be full ones, on all connections. */
+const WIDTH = 80;
 
 interface EnrollFlags extends Flags {
   readonly dryRun?: boolean;
@@ -51,6 +53,7 @@ async function attempt(registrationId: string, work: () => Promise<string>): Pro
 
 async function enrollEntry(
   dps: DpsService,
+  enroller: BulkEnroller,
   entry: FactoryEntry,
   flags: EnrollFlags,
   file: JobFile,
@@ -67,7 +70,7 @@ async function enrollEntry(
     const request = { registrationId, endorsementKey: entry.endorsementKey, options };
     return flags.dryRun === true
       ? `would be ${await dps.plan(request, flags.replace)}`
-      : dps.ensure(request, flags.replace);
+      : enroller.ensure(request, flags.replace ?? false);
   });
 }
 
@@ -100,6 +103,7 @@ async function enroll(flags: EnrollFlags, streams: Streams): Promise<number> {
     : required(flags.from ?? file.gateways?.from, 'The list of gateways', '--from FILE');
   const entries = removing ? [] : await loadFactoryRecord(from);
   const dps = await openDps(flags, file, streams.signal);
+  const enroller = new BulkEnroller(dps);
   const show = (outcome: Outcome): Outcome => {
     print(outcome, flags.json === true, streams);
     return outcome;
@@ -109,7 +113,7 @@ async function enroll(flags: EnrollFlags, streams: Streams): Promise<number> {
       show(await removeOne(dps, id, flags.dryRun === true)),
     );
     const made = await inParallel(entries, WIDTH, async (entry) =>
-      show(await enrollEntry(dps, entry, flags, file)),
+      show(await enrollEntry(dps, enroller, entry, flags, file)),
     );
     return [...removed, ...made].some((outcome) => outcome.failure !== undefined) ? 1 : 0;
   } finally {

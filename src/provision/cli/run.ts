@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Job } from '../flow/job';
 import { runJob } from '../flow/run-job';
+import { BulkEnroller } from '../dps/bulk-enroller';
 import { type Book, MemoryBook } from '../journal/book';
 import { Journal } from '../journal/journal';
 import { stageReached } from '../journal/record';
@@ -106,7 +107,8 @@ async function run(flags: Flags, streams: Streams): Promise<number> {
       signal: streams.signal,
     });
     if (gateways.length === 0 && [...book.all()].length === 0) throw noGateway(flags, file);
-    const job: Job = { ...work, ...trust, ...credentials, dps };
+    const enroller = dps === undefined ? undefined : new BulkEnroller(dps);
+    const job: Job = { ...work, ...trust, ...credentials, dps: enroller };
     const options = { signal: streams.signal, ...(flags.only === undefined ? {} : { only: flags.only }) };
     const results = await runJob(job, book, gateways, reporter, options);
     return results.every((result) => result.result === 'done') ? 0 : 1;

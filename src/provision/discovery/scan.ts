@@ -24,6 +24,8 @@ const MOST_GATEWAYS = 20_000;
 const MOST_GATEWAYS_A_SOURCE = 64;
 /** Datagrams between two pauses: a sweep in one burst overruns the neighbour table and its own socket buffer. */
 const BURST = 64;
+/** After the last named gateway has answered: time for a second answer that contradicts the first. */
+const GRACE_MS = 250;
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
 function gatewayOf(answer: Answer, source: RemoteInfo): Gateway {
@@ -50,10 +52,16 @@ export class Scan {
   readonly #found = new Map<string, Gateway>();
   readonly #perSource = new Map<string, number>();
   readonly #sockets = new Map<string, Promise<Socket>>();
+  readonly #unanswered: Set<string> | undefined;
+  readonly #complete = new AbortController();
   #dropped = 0;
 
   constructor(options: ScanOptions) {
     this.#options = options;
+    const single = options.targets.every(({ family, broadcast }) => family === 4 && broadcast !== true);
+    this.#unanswered = single
+      ? new Set(options.targets.map(({ address, port }) => `${address} ${port}`))
+      : undefined;
   }
 
   /** Answers that were thrown away because a source or the whole scan was over its bound. */
@@ -61,17 +69,22 @@ export class Scan {
     return this.#dropped;
   }
 
-  /** Runs until the duration is over or the signal aborts. */
+  /** Runs until the duration is over, the signal aborts, or every one of the single addresses has answered. */
   async run(): Promise<Gateway[]> {
-    const { durationMs, signal } = this.#options;
+    const { durationMs } = this.#options;
+    const signal = AbortSignal.any([
+      this.#complete.signal,
+      ...(this.#options.signal ? [this.#options.signal] : []),
+    ]);
     const rounds = this.#options.rounds ?? 3;
     try {
       const end = performance.now() + durationMs;
-      for (let round = 0; round < rounds && signal?.aborted !== true; round += 1) {
+      for (let round = 0; round < rounds && !signal.aborted; round += 1) {
         await this.#probeAll(round);
         await pause(Math.max(0, Math.min(durationMs / 2 / rounds, end - performance.now())), signal);
       }
       await pause(Math.max(0, end - performance.now()), signal);
+      if (this.#complete.signal.aborted) await pause(GRACE_MS, this.#options.signal);
     } finally {
       for (const socket of this.#sockets.values()) {
         socket.then(
@@ -145,5 +158,11 @@ export class Scan {
     const gateway = gatewayOf(answer, source);
     this.#found.set(identity, gateway);
     this.#options.onFound?.(gateway);
+    if (
+      this.#unanswered?.delete(`${source.address} ${source.port}`) === true &&
+      this.#unanswered.size === 0
+    ) {
+      this.#complete.abort();
+    }
   }
 }

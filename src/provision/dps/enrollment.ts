@@ -48,6 +48,14 @@ export const Enrollment = Type.Object({
 });
 export type Enrollment = Static<typeof Enrollment>;
 
+/** Answer of the bulk operation. */
+export const BulkAnswer = Type.Object({
+  isSuccessful: Type.Boolean(),
+  errors: Type.Optional(
+    Type.Array(Type.Object({ registrationId: Type.String(), errorStatus: Type.Optional(Type.String()) })),
+  ),
+});
+
 /** One enrollment to make. */
 export interface EnrollmentRequest {
   readonly registrationId: string;

@@ -1,8 +1,8 @@
 import type { IndividualEnrollment } from 'azure-iot-provisioning-service/dist/interfaces';
 import type { ProvisioningServiceClient } from 'azure-iot-provisioning-service';
-import { TpeError, isTpeError } from '../../common/errors/tpe-error';
+import { TpeError, isTpeError, toTpeError } from '../../common/errors/tpe-error';
 import { validate } from '../../common/validate';
-import { Enrollment, type EnrollmentRequest, enrollmentBody } from './enrollment';
+import { BulkAnswer, Enrollment, type EnrollmentRequest, enrollmentBody } from './enrollment';
 import { type DpsEndpoint, DpsRestTransport } from './rest-transport';
 import { serviceSas } from './sas';
 
@@ -77,6 +77,26 @@ export class DpsService {
     const body = enrollmentBody(request, etag) as unknown as IndividualEnrollment;
     await this.#client.createOrUpdateIndividualEnrollment(body);
     return outcome;
+  }
+
+  /**
+   * Creates up to ten enrollments in one call.
+   * @returns the registration IDs that were not created, with DPS's reason.
+   */
+  async createMany(requests: readonly EnrollmentRequest[]): Promise<Map<string, string>> {
+    const enrollments = requests.map((request) => enrollmentBody(request) as unknown as IndividualEnrollment);
+    const answer = await new Promise<unknown>((resolve, reject) => {
+      // With its promise form this call of the SDK never settles.
+      const done = (error: unknown, result?: unknown): void => {
+        if (error) reject(toTpeError(error));
+        else resolve(result);
+      };
+      this.#client.runBulkEnrollmentOperation({ mode: 'create', enrollments }, done);
+    });
+    const { errors } = validate(BulkAnswer, answer, 'the answer to the bulk operation');
+    return new Map(
+      (errors ?? []).map(({ registrationId, errorStatus }) => [registrationId, errorStatus ?? '']),
+    );
   }
 
   async #decide(

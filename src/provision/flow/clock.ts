@@ -19,8 +19,12 @@ export async function setClock(client: GatewayClient): Promise<string> {
   }
   const offMs = Date.parse(time) - Date.now();
   if (Math.abs(offMs) <= TOLERATED_MS) return 'right';
-  await client.call('PATCH', '/device/time', { time: new Date().toISOString() });
-  return Number.isNaN(offMs)
-    ? 'set'
-    : `set, it was ${Math.round(Math.abs(offMs) / 1000)} s ${offMs < 0 ? 'slow' : 'fast'}`;
+  const off = Number.isNaN(offMs)
+    ? 'unreadable'
+    : `${Math.round(Math.abs(offMs) / 1000)} s ${offMs < 0 ? 'slow' : 'fast'}`;
+  const answer = await client.send('PATCH', '/device/time', { time: new Date().toISOString() });
+  // Not the end: the gateway may get its time elsewhere, and says so itself when it cannot connect.
+  return answer.status === 200
+    ? `set, it was ${off}`
+    : `${off}, could not be set: ${answer.error?.message ?? answer.status}`;
 }

@@ -1,6 +1,7 @@
 import { TpeError, isTpeError, toTpeError } from '../../common/errors/tpe-error';
 import { nameOf } from '../device';
 import type { EnrollmentOptions } from '../dps/enrollment';
+import type { GatewayClient } from '../gateway/client';
 import type { Book } from '../journal/book';
 import { type DeviceRecord, type Stage, stageReached } from '../journal/record';
 import type { DeviceResult, Failure, Reporter, Step } from '../report/events';
@@ -85,7 +86,7 @@ export class DeviceFlow {
   async #collect(): Promise<Partial<DeviceRecord>> {
     const { gateway } = this.#record;
     const registrationId = registrationIdOf(gateway, this.#job.registrationIdTemplate);
-    const client = await this.#step('login', () => this.#session.open());
+    const client = await this.#open();
     const proven = await this.#step('endorsementKey', () => provenKey(client, this.#job, this.#book));
     await this.#step('password', async () => {
       const changing = (): Promise<unknown> => this.#book.update(this.#deviceId, { password: 'changing' });
@@ -111,7 +112,7 @@ export class DeviceFlow {
   async #configure(): Promise<Partial<DeviceRecord>> {
     const { globalEndpoint, idScope, services } = this.#job;
     const registrationId = this.#record.registrationId ?? '';
-    const client = await this.#step('login', () => this.#session.open());
+    const client = await this.#open();
     await this.#step('clock', () => setClock(client));
     await this.#step('writeBack', () => writeBack(client, { globalEndpoint, idScope, registrationId }));
     await this.#step('services', async () => `${await setServices(client, services)} set`);
@@ -120,7 +121,7 @@ export class DeviceFlow {
   }
 
   async #connect(): Promise<Partial<DeviceRecord>> {
-    const client = await this.#session.open();
+    const client = await this.#open();
     const status = await this.#step('connect', () =>
       watchUntilConnected(client, this.#record.registrationId ?? '', {
         timeoutMs: this.#job.connectTimeoutMs,
@@ -129,6 +130,10 @@ export class DeviceFlow {
       }),
     );
     return { assignedHub: status.assignedHub ?? null };
+  }
+
+  async #open(): Promise<GatewayClient> {
+    return this.#session.isOpen ? this.#session.open() : this.#step('login', () => this.#session.open());
   }
 
   async #step<T>(step: Step, run: () => Promise<T>): Promise<T> {

@@ -25,6 +25,10 @@ export class Session {
     this.#client?.close();
   }
 
+  get isOpen(): boolean {
+    return this.#login !== undefined;
+  }
+
   /** The state of the account; only after {@link open}. */
   get login(): LoggedIn {
     return this.#login ?? { password: '', mustChange: false };
