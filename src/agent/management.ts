@@ -5,8 +5,10 @@ import { Accounts } from './accounts/accounts';
 import { PasswordHasher } from './accounts/password-hasher';
 import { allowList } from './api/allow-list';
 import { buildApi } from './api/build-api';
+import { type CloudRole, cloudCaller } from './api/cloud-caller';
 import { ConnectionGuard } from './api/connection-guard';
 import type { ApiDependencies, ApiTpm } from './api/dependencies';
+import { CloudPass } from './api/plugins/cloud-pass';
 import { innerServices } from './api/inner-services';
 import { resetScopes } from './api/reset-scopes';
 import { ApiServer } from './api/server';
@@ -18,6 +20,7 @@ import { listInterfaces } from './device/interfaces';
 import type { DeviceIdentity } from './device/types';
 import { Discovery } from './discovery/discovery';
 import { DiscoveryResponder } from './discovery/responder';
+import type { CallApi } from './hub/direct-methods';
 import { ServiceCatalogue } from './services/catalogue';
 import { Ethernets } from './services/ethernet';
 import { HelperClient, type HostControl } from './services/helper-client';
@@ -47,6 +50,8 @@ export interface Management {
   readonly server: ApiServer;
   readonly api: ReturnType<typeof buildApi>;
   readonly tlsKeySha256: string;
+  /** What direct methods call the API with. */
+  callApi(role: CloudRole): CallApi;
   /** HTTPS first, then discovery, which tells its port. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -101,31 +106,35 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
   });
   const initialPasswordHash = async (): Promise<string | undefined> =>
     (await factoryStateFile(stateFolder).load())?.initialPasswordHash;
-  const api = buildApi({
-    identity,
-    accounts,
-    hasher,
-    audit,
-    tpm: options.tpm,
-    azure,
-    provisioning,
-    discovery,
-    services,
-    deviceSettings,
-    ethernets,
-    host,
-    httpServer: server,
-    guard,
-    reset: resetScopes({
+  const cloudPass = new CloudPass();
+  const api = buildApi(
+    {
+      identity,
       accounts,
+      hasher,
+      audit,
+      tpm: options.tpm,
       azure,
+      provisioning,
       discovery,
-      initialPasswordHash,
-      everything: options.onFactoryReset,
-    }),
-    clock,
-    logger: logger.child({ part: 'api' }),
-  });
+      services,
+      deviceSettings,
+      ethernets,
+      host,
+      httpServer: server,
+      guard,
+      reset: resetScopes({
+        accounts,
+        azure,
+        discovery,
+        initialPasswordHash,
+        everything: options.onFactoryReset,
+      }),
+      clock,
+      logger: logger.child({ part: 'api' }),
+    },
+    { cloudPass },
+  );
   return {
     accounts,
     hasher,
@@ -135,6 +144,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     server,
     api,
     tlsKeySha256: tls.spkiSha256,
+    callApi: (role) => cloudCaller(api, cloudPass, role),
     start: async () => {
       await server.start(api);
       await discovery.start().catch((error: unknown) => {

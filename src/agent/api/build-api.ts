@@ -10,6 +10,7 @@ import { API_BASE } from '../../protocol/api-types';
 import type { ApiDependencies, ApiOptions } from './dependencies';
 import { useAudit } from './plugins/audit';
 import { useAuthentication } from './plugins/authentication';
+import { CloudPass } from './plugins/cloud-pass';
 import { sendError, useEnvelope } from './plugins/errors';
 import { acceptJson } from './plugins/json-body';
 import { useLoadShedding } from './plugins/load-shedding';
@@ -67,7 +68,7 @@ export function buildApi(dependencies: ApiDependencies, options: ApiOptions = {}
   useSecurityHeaders(app);
   useLoadShedding(app);
   useAudit(app, dependencies.audit);
-  useAuthentication(app, dependencies.accounts);
+  useAuthentication(app, dependencies.accounts, options.cloudPass ?? new CloudPass());
   app.register(
     (api, _options, done) => {
       for (const add of ROUTES) add(api, dependencies);

@@ -12,6 +12,7 @@ import type { Ethernets } from '../services/ethernet';
 import type { HostControl } from '../services/helper-client';
 import type { AuditTrail } from '../system/audit';
 import type { EndorsementKey, PublicKey, TpmInfo } from '../tpm/types';
+import type { CloudPass } from './plugins/cloud-pass';
 
 /** What the API needs of the TPM: to show the EK and to prove that this TPM holds it. */
 export interface ApiTpm {
@@ -71,6 +72,8 @@ export interface ApiDependencies {
 }
 
 export interface ApiOptions {
+  /** Lets calls from IoT Hub in. */
+  readonly cloudPass?: CloudPass;
   /** Largest request body in bytes. */
   readonly bodyLimit?: number;
 }

@@ -11,7 +11,7 @@ const pathOf = (url: string): string => url.replace(/:(\w+)/g, '{$1}');
 function operationId(method: string, path: string): string {
   const words = path
     .replace(/^\/api\/v1/, '')
-    .split(/[/-]/)
+    .split(/[/.-]/)
     .filter((word) => word !== '')
     .map((word) => word.replace(/^\{(\w+)\}$/, (_all, name: string) => `by-${name}`).split('-'))
     .flat()

@@ -6,6 +6,7 @@ import type { Accounts } from '../../accounts/accounts';
 import { type Permission, grants, permissionsOf } from '../../accounts/permissions';
 import type { StoredUser } from '../../accounts/schema';
 import type { Session } from '../../accounts/sessions';
+import type { CloudPass } from './cloud-pass';
 
 /** What a route asks of its caller. `initial` routes work before the first password change, too. */
 export interface Access {
@@ -46,7 +47,7 @@ export function callerOf(request: FastifyRequest): Caller {
 }
 
 /** Token rules after RFC 8725: one algorithm, issuer, audience and type checked, a random key for every start. */
-export function useAuthentication(app: FastifyInstance, accounts: Accounts): void {
+export function useAuthentication(app: FastifyInstance, accounts: Accounts, cloud: CloudPass): void {
   app.register(fastifyJwt, {
     secret: randomBytes(32),
     sign: { algorithm: 'HS256', iss: ISSUER, aud: AUDIENCE },
@@ -67,7 +68,7 @@ export function useAuthentication(app: FastifyInstance, accounts: Accounts): voi
     if (access === 'public' || request.is404) return;
     // A route that forgot to say what it needs is nobody's.
     if (access === undefined) throw new TpeError('API_PERMISSION_DENIED');
-    request.caller = await authenticate(request, accounts);
+    request.caller = await authenticate(request, accounts, cloud);
     const { user, permissions } = request.caller;
     if (user.mustChange && access.initial !== true) throw new TpeError('API_PASSWORD_MUST_CHANGE');
     if (access.permission !== 'none' && !grants(permissions, access.permission)) {
@@ -76,9 +77,11 @@ export function useAuthentication(app: FastifyInstance, accounts: Accounts): voi
   });
 }
 
-async function authenticate(request: FastifyRequest, accounts: Accounts): Promise<Caller> {
+async function authenticate(request: FastifyRequest, accounts: Accounts, cloud: CloudPass): Promise<Caller> {
   const { locked } = accounts;
   if (locked !== undefined) throw locked;
+  const fromCloud = cloud.callerOf(request);
+  if (fromCloud !== undefined) return fromCloud;
   let jti: string;
   try {
     ({ jti } = await request.jwtVerify<{ jti: string }>());

@@ -26,7 +26,9 @@ function describe(schema: TSchema, value: unknown): string {
  */
 export function useTypeBox(app: FastifyInstance): void {
   app.setValidatorCompiler<TSchema>(({ schema }) => (value: unknown) => {
-    const fits = value === undefined ? OptionalKind in schema : Value.Check(schema, value);
+    // Fastify's value for "no body" depends on the headers.
+    const absent = value === undefined || value === null;
+    const fits = (absent && OptionalKind in schema) || Value.Check(schema, value);
     if (fits) return { value };
     return { error: new TpeError('API_INPUT_INVALID', { reason: describe(schema, value) }) };
   });

@@ -164,7 +164,7 @@ function resetRoutes(app: FastifyInstance, { reset }: ApiDependencies): void {
     answer: Ok,
     handler: async (request) => {
       // Without a body there is none, whatever its schema says.
-      const body = request.body as { scope?: string[]; scopes?: string[] } | undefined;
+      const body = request.body as { scope?: string[]; scopes?: string[] } | null | undefined;
       await reset(new Set([...(body?.scope ?? []), ...(body?.scopes ?? [])]));
       return ok();
     },
