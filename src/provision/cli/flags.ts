@@ -22,6 +22,7 @@ export interface Flags {
   readonly until?: Job['until'];
   readonly journal?: string;
   readonly only?: string[];
+  readonly report?: string[];
   readonly from?: string;
   readonly dpsEndpoint?: string;
   readonly policyName?: string;
@@ -158,6 +159,7 @@ export function runFlags(command: Command): Command {
     .addOption(new Option('--until <stage>', 'stage to stop at (connected)').choices(STAGES.slice(1)))
     .option('--journal <file>', 'where a run goes on after a kill; beside the job file when there is one')
     .option('--only <serial...>', 'only these gateways')
+    .option('--report <file>', 'write a report at the end: .csv, .json or .html; repeatable', collect)
     .addOption(
       new Option(
         '--global-endpoint <url>',

@@ -8,6 +8,7 @@ import { stageReached } from '../journal/record';
 import type { Reporter } from '../report/events';
 import { jsonReporter } from '../report/json-lines';
 import { LiveTable } from '../report/live-table';
+import { checkReportPath, writeReport } from '../report/report-file';
 import { plainReporter } from '../report/plain';
 import { type JobFile } from '../settings/job-file';
 import { loadRoots } from '../trust/ek-certificate';
@@ -90,7 +91,10 @@ async function bookOf(flags: Flags, file: JobFile): Promise<Book> {
 }
 
 async function run(flags: Flags, streams: Streams): Promise<number> {
+  const startedAt = new Date().toISOString();
   const file = await jobOf(flags);
+  const reports = flags.report ?? file.reports ?? [];
+  for (const path of reports) checkReportPath(path);
   const work = { ...workSettings(flags, file), ...registrationSettings(flags, file) };
   const trust = await trustSettings(flags, file);
   const dps = stageReached(work.until, 'enrolled') ? await openDps(flags, file, streams.signal) : undefined;
@@ -111,6 +115,9 @@ async function run(flags: Flags, streams: Streams): Promise<number> {
     const job: Job = { ...work, ...trust, ...credentials, dps: enroller };
     const options = { signal: streams.signal, ...(flags.only === undefined ? {} : { only: flags.only }) };
     const results = await runJob(job, book, gateways, reporter, options);
+    const endedAt = new Date().toISOString();
+    const header = { startedAt, endedAt, idScope: job.idScope, until: job.until };
+    for (const path of reports) await writeReport(path, header, results);
     return results.every((result) => result.result === 'done') ? 0 : 1;
   } finally {
     reporter.end();

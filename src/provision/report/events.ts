@@ -43,6 +43,14 @@ export interface DeviceResult {
   readonly durationMs: number;
 }
 
+/** What the report is about, beside the gateways. */
+export interface ReportHeader {
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly idScope: string;
+  readonly until: string;
+}
+
 /** Everything that a run has to say. With `--json` each is one line, with `time` (ISO 8601) added. */
 export type RunEvent =
   | { readonly event: 'discovered'; readonly gateway: Gateway }

@@ -55,6 +55,7 @@ export const JobFile = Type.Object(
       ),
     ),
     journal: Type.Optional(Text),
+    reports: Type.Optional(Type.Array(Text, { maxItems: 10 })),
     until: Type.Optional(
       Type.Union([
         Type.Literal('collected'),
