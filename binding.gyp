@@ -6,7 +6,9 @@
       "sources": [
         "native/addon.cpp",
         "native/activation.cpp",
+        "native/attestation.cpp",
         "native/blob.cpp",
+        "native/certificate_store.cpp",
         "native/connection.cpp",
         "native/engine.cpp",
         "native/facts.cpp",

@@ -1,7 +1,5 @@
 #include "activation.hpp"
 
-#include <tss2/tss2_mu.h>
-
 #include <algorithm>
 
 #include "esys_memory.hpp"
@@ -10,13 +8,6 @@
 namespace tpe {
 
 namespace {
-
-Bytes marshal(const TPM2B_PRIVATE& area) {
-  uint8_t buffer[sizeof(TPM2B_PRIVATE)];
-  size_t offset = 0;
-  check(Tss2_MU_TPM2B_PRIVATE_Marshal(&area, buffer, sizeof buffer, &offset), "marshal");
-  return Bytes(buffer, buffer + offset);
-}
 
 TPMT_SYM_DEF_OBJECT innerWrap(const TPM2B_DATA& key) {
   if (key.size != 16 && key.size != 24 && key.size != 32) {

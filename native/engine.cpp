@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "attestation.hpp"
+#include "certificate_store.hpp"
 #include "esys_memory.hpp"
 #include "facts.hpp"
 #include "failure.hpp"
@@ -122,6 +124,27 @@ Value Engine::random(size_t count) {
       bytes.insert(bytes.end(), part->buffer, part->buffer + part->size);
     }
     return Value{bytes};
+  });
+}
+
+Value Engine::ekCertificates() {
+  return run([&] {
+    List list;
+    for (StoredCertificate& stored : readEkCertificates(connection_, sessions_)) {
+      list.push_back(Value{Object{{"index", Value{static_cast<double>(stored.index)}},
+                                  {"content", Value{std::move(stored.content)}}}});
+    }
+    return Value{std::move(list)};
+  });
+}
+
+Value Engine::createAttestationKey() {
+  return run([&] { return wrapped(tpe::createAttestationKey(connection_, primaries_)); });
+}
+
+Value Engine::activateCredential(const WrappedKey& key, const Bytes& credentialBlob, const Bytes& secret) {
+  return run([&] {
+    return Value{activateWithAttestationKey(connection_, sessions_, primaries_, identity_, key, credentialBlob, secret)};
   });
 }
 

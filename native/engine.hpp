@@ -31,6 +31,9 @@ class Engine {
   Value unloadIdentityKey();
   Value sign(const Bytes& data);
   Value random(size_t count);
+  Value ekCertificates();
+  Value createAttestationKey();
+  Value activateCredential(const WrappedKey& key, const Bytes& credentialBlob, const Bytes& secret);
   Value expectEkName(Bytes name);
   Value setAuthorizations(Bytes owner, Bytes endorsement);
   /** Flushes the live key and closes the TCTI. */

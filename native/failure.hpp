@@ -9,7 +9,7 @@ namespace tpe {
 /** What a verb failed with; crosses to JavaScript as an Error with the same fields. */
 struct Failure {
   /**
-   * `rc`: a TPM or tpm2-tss return code; `blob`: a sized field or a key type is wrong; `unsuitable`: an object at a
+   * `rc`: a TPM or tpm2-tss return code; `blob`: a sized field or a key type is wrong; `keyBlob`: the same in a stored key; `unsuitable`: an object at a
    * well-known handle is not what it must be; `ekChanged`, `noIdentityKey`, `closed`, `timeout`, `malformed`.
    */
   std::string kind;

@@ -28,9 +28,7 @@ Handle openPersistent(Connection& connection) {
 
 }  // namespace
 
-Handle IdentityKey::loadUnder(const StorageRootKey& srk, const WrappedKey& key) {
-  const TPM2B_PUBLIC area = parseHmacKeyPublic(key.area.data(), key.area.size());
-  const TPM2B_PRIVATE secret = parsePrivate(key.secret.data(), key.secret.size());
+Handle IdentityKey::loadUnder(const StorageRootKey& srk, const TPM2B_PUBLIC& area, const TPM2B_PRIVATE& secret) {
   Handle loaded(connection_, Handle::Kind::transient);
   check(Esys_Load(connection_.esys(), srk.handle.get(), ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &secret, &area,
                   loaded.out()),
@@ -39,16 +37,21 @@ Handle IdentityKey::loadUnder(const StorageRootKey& srk, const WrappedKey& key) 
 }
 
 Handle IdentityKey::load(const WrappedKey& key) {
+  return load(parseHmacKeyPublic(key.area.data(), key.area.size()), key.secret);
+}
+
+Handle IdentityKey::load(const TPM2B_PUBLIC& area, const Bytes& wrapped) {
+  const TPM2B_PRIVATE secret = parsePrivate(wrapped.data(), wrapped.size());
   bool triedDerived = false;
   try {
     const StorageRootKey srk = primaries_.storageRootKey();
     triedDerived = !srk.handle.persistent();
-    return loadUnder(srk, key);
+    return loadUnder(srk, area, secret);
   } catch (const Failure& failure) {
     // Somebody may have put an SRK of his own at 0x81000001 after ours was derived.
     if (triedDerived || failure.command != "TPM2_Load" || baseCode(failure.rc) != TPM2_RC_INTEGRITY) throw;
   }
-  return loadUnder(primaries_.derivedStorageRootKey(), key);
+  return loadUnder(primaries_.derivedStorageRootKey(), area, secret);
 }
 
 void IdentityKey::use(const WrappedKey& key) {

@@ -22,12 +22,13 @@ class IdentityKey {
   /** The TPM no longer holds the key, whatever our handle says. */
   void lost() { live_.release(); }
 
-  /** Loads a wrapped key under the SRK; the caller flushes it by letting it go. */
+  /** Loads a wrapped HMAC key under the SRK; the caller flushes it by letting it go. */
   Handle load(const WrappedKey& key);
+  /** The same for a key whose public area the caller has checked. */
+  Handle load(const TPM2B_PUBLIC& area, const Bytes& secret);
 
  private:
-  Handle loadUnder(const StorageRootKey& srk, const WrappedKey& key);
-  Handle atPersistentHandle(const WrappedKey& key);
+  Handle loadUnder(const StorageRootKey& srk, const TPM2B_PUBLIC& area, const TPM2B_PRIVATE& secret);
   Handle persist(Handle loaded);
 
   Connection& connection_;

@@ -59,6 +59,13 @@ Bytes marshal(const TPM2B_PUBLIC& area) {
   return Bytes(buffer, buffer + offset);
 }
 
+Bytes marshal(const TPM2B_PRIVATE& area) {
+  uint8_t buffer[sizeof(TPM2B_PRIVATE)];
+  size_t offset = 0;
+  check(Tss2_MU_TPM2B_PRIVATE_Marshal(&area, buffer, sizeof buffer, &offset), "marshal");
+  return Bytes(buffer, buffer + offset);
+}
+
 Primaries::Primaries(Connection& connection, Sessions& sessions, EkTemplate ekTemplate, Bytes expectedEkName)
     : connection_(connection),
       sessions_(sessions),

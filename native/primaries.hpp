@@ -53,7 +53,8 @@ class Primaries {
   Bytes expectedEkName_;
 };
 
-/** TPM2B_PUBLIC in its marshalled form. */
+/** The structure in its marshalled form, with its size. */
 Bytes marshal(const TPM2B_PUBLIC& area);
+Bytes marshal(const TPM2B_PRIVATE& area);
 
 }  // namespace tpe

@@ -31,6 +31,9 @@ Napi::Function TpmClass::define(Napi::Env env) {
                          InstanceMethod<&TpmClass::unloadIdentityKey>("unloadIdentityKey"),
                          InstanceMethod<&TpmClass::sign>("sign"),
                          InstanceMethod<&TpmClass::random>("random"),
+                         InstanceMethod<&TpmClass::ekCertificates>("ekCertificates"),
+                         InstanceMethod<&TpmClass::createAttestationKey>("createAttestationKey"),
+                         InstanceMethod<&TpmClass::activateCredential>("activateCredential"),
                          InstanceMethod<&TpmClass::expectEkName>("expectEkName"),
                          InstanceMethod<&TpmClass::setAuthorizations>("setAuthorizations"),
                          InstanceMethod<&TpmClass::overdue>("overdue"),
@@ -177,6 +180,21 @@ Napi::Value TpmClass::sign(const Napi::CallbackInfo& call) {
 Napi::Value TpmClass::random(const Napi::CallbackInfo& call) {
   return post(call.Env(), [count = call[0].As<Napi::Number>().Uint32Value()](Engine& engine) {
     return engine.random(count);
+  });
+}
+
+Napi::Value TpmClass::ekCertificates(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [](Engine& engine) { return engine.ekCertificates(); });
+}
+
+Napi::Value TpmClass::createAttestationKey(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [](Engine& engine) { return engine.createAttestationKey(); });
+}
+
+Napi::Value TpmClass::activateCredential(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [key = WrappedKey{bytes(call[0]), bytes(call[1])}, credentialBlob = bytes(call[2]),
+                           secret = bytes(call[3])](Engine& engine) {
+    return engine.activateCredential(key, credentialBlob, secret);
   });
 }
 

@@ -26,6 +26,9 @@ class TpmClass : public Napi::ObjectWrap<TpmClass> {
   Napi::Value unloadIdentityKey(const Napi::CallbackInfo& info);
   Napi::Value sign(const Napi::CallbackInfo& info);
   Napi::Value random(const Napi::CallbackInfo& info);
+  Napi::Value ekCertificates(const Napi::CallbackInfo& info);
+  Napi::Value createAttestationKey(const Napi::CallbackInfo& info);
+  Napi::Value activateCredential(const Napi::CallbackInfo& info);
   Napi::Value expectEkName(const Napi::CallbackInfo& info);
   Napi::Value setAuthorizations(const Napi::CallbackInfo& info);
   Napi::Value overdue(const Napi::CallbackInfo& info);

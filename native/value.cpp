@@ -19,6 +19,11 @@ struct Converter {
     for (const Field& field : value) object.Set(field.name, toJavaScript(env, field.value));
     return object;
   }
+  Napi::Value operator()(const List& value) const {
+    Napi::Array array = Napi::Array::New(env, value.size());
+    for (uint32_t i = 0; i < value.size(); i++) array.Set(i, toJavaScript(env, value[i]));
+    return array;
+  }
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { type Server, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -117,12 +117,14 @@ async function spawnSwtpm(stateDir: string, port: number): Promise<ChildProcess 
 
 /** Makes the EK certificates by a CA below `folder`, so that tests running at the same time share nothing. */
 async function makeEkCertificates(stateDir: string, caFolder: string): Promise<void> {
-  await mkdir(caFolder, { recursive: true });
-  const file = (name: string): string => join(caFolder, name);
+  // The CA's private keys stay out of the folder of certificates.
+  const work = `${caFolder}-work`;
+  await Promise.all([mkdir(caFolder, { recursive: true }), mkdir(work, { recursive: true })]);
+  const file = (name: string): string => join(work, name);
   await writeFile(
     file('localca.conf'),
     [
-      `statedir = ${caFolder}`,
+      `statedir = ${work}`,
       `signingkey = ${file('signkey.pem')}`,
       `issuercert = ${file('issuercert.pem')}`,
       `certserial = ${file('certserial')}`,
@@ -148,7 +150,9 @@ async function makeEkCertificates(stateDir: string, caFolder: string): Promise<v
   } catch (error) {
     throw new Error(`swtpm_setup failed; when it is missing, ${INSTALL}`, { cause: error });
   }
-  await access(file('issuercert.pem'));
+  for (const name of ['issuercert.pem', 'swtpm-localca-rootca-cert.pem']) {
+    await copyFile(file(name), join(caFolder, name));
+  }
 }
 
 /** Starts a software TPM on free ports. Fails, saying how to install it, when swtpm is not there. */

@@ -3,6 +3,7 @@ import { type TpmOptions, chooseTcti } from './options';
 import type { ManagedTpm } from './types';
 
 export type { TpmOptions } from './options';
+export type { EkCertificate } from './ek-certificate';
 export type * from './types';
 
 /**

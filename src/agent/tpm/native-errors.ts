@@ -3,7 +3,7 @@ import type { NativeFailure } from './native';
 import { RC, type ReturnCode, decodeReturnCode } from './return-code';
 
 /** What the caller wanted, where the same code means different things. */
-export type Verb = 'activate' | 'load' | 'other';
+export type Verb = 'activate' | 'attest' | 'load' | 'other';
 
 function isNativeFailure(error: unknown): error is Error & NativeFailure {
   return (
@@ -26,7 +26,9 @@ export function toTpmError(
     case 'rc':
       return fromReturnCode(rc, verb, common, context.tcti, options);
     case 'blob':
-      return new TpeError(verb === 'activate' ? 'TPM_BLOB_INVALID' : 'TPM_KEY_REFUSED', common, options);
+      return new TpeError(blobCode(verb), common, options);
+    case 'keyBlob':
+      return new TpeError('TPM_KEY_REFUSED', common, options);
     case 'unsuitable':
       return new TpeError('TPM_EK_UNSUITABLE', common, options);
     case 'ekChanged':
@@ -114,15 +116,27 @@ function authorizationOf(
   return 'TPM_COMMAND_FAILED';
 }
 
+/** What a malformed structure means by where it came from. */
+function blobCode(verb: Verb): 'TPM_BLOB_INVALID' | 'TPM_CREDENTIAL_REFUSED' | 'TPM_KEY_REFUSED' {
+  if (verb === 'activate') return 'TPM_BLOB_INVALID';
+  return verb === 'attest' ? 'TPM_CREDENTIAL_REFUSED' : 'TPM_KEY_REFUSED';
+}
+
 function otherwise(
   command: string,
   verb: Verb,
   rc: ReturnCode,
-): 'TPM_BLOB_REFUSED' | 'TPM_KEY_REFUSED' | 'TPM_FAILURE_MODE' | 'TPM_COMMAND_FAILED' {
+):
+  | 'TPM_BLOB_REFUSED'
+  | 'TPM_CREDENTIAL_REFUSED'
+  | 'TPM_KEY_REFUSED'
+  | 'TPM_FAILURE_MODE'
+  | 'TPM_COMMAND_FAILED' {
   // TPMs differ in the code for a wrong EK (0x101, 0x2E5, 0x1DF, …), so the command decides, not the code.
   if (verb === 'activate' && (command === 'TPM2_ActivateCredential' || command === 'TPM2_Import')) {
     return 'TPM_BLOB_REFUSED';
   }
+  if (verb === 'attest' && command === 'TPM2_ActivateCredential') return 'TPM_CREDENTIAL_REFUSED';
   if (verb !== 'other' && command === 'TPM2_Load') return 'TPM_KEY_REFUSED';
   return rc.base === RC.FAILURE ? 'TPM_FAILURE_MODE' : 'TPM_COMMAND_FAILED';
 }

@@ -1,5 +1,8 @@
+import { createHash, createHmac } from 'node:crypto';
 import { type Static, Type } from '@sinclair/typebox';
 import { validate } from '../../common/validate';
+import { AttestationKey } from './attestation-key';
+import { type EkCertificate, parseEkCertificate } from './ek-certificate';
 import { NativeSlot } from './native-slot';
 import type { TpmOptions } from './options';
 import type { EndorsementKey, ManagedTpm, PublicKey, TpmInfo, WrappedKey } from './types';
@@ -30,6 +33,7 @@ const Options = Type.Object({
   busyTimeoutMs: Type.Optional(Milliseconds),
   queueLimit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   protectBus: Type.Optional(Type.Boolean()),
+  attestationKeyFile: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
 });
 
 const Blob = Type.Uint8Array({ minByteLength: 1, maxByteLength: LARGEST_BLOB });
@@ -40,6 +44,7 @@ const Wrapped = Type.Object({ public: Blob, private: Blob });
 export class NativeBackedTpm implements ManagedTpm {
   readonly #options: Static<typeof Options> & Pick<TpmOptions, 'logger'>;
   readonly #slot: NativeSlot;
+  readonly #attestation: AttestationKey;
 
   constructor(options: TpmOptions & { tcti: string; resourceManaged: boolean }) {
     const { logger, ...rest } = options;
@@ -62,6 +67,47 @@ export class NativeBackedTpm implements ManagedTpm {
       ownerAuth: checked.ownerAuth ?? EMPTY,
       endorsementAuth: checked.endorsementAuth ?? EMPTY,
     });
+    this.#attestation = new AttestationKey(this.#slot, checked.attestationKeyFile);
+  }
+
+  async ekCertificates(): Promise<readonly EkCertificate[]> {
+    const ek = await this.endorsementKey();
+    const stored = await this.#slot.call('other', (native) => native.ekCertificates());
+    return stored.flatMap(({ index, content }) => {
+      const parsed = parseEkCertificate(index, content, ek.public);
+      if (typeof parsed !== 'string') return [parsed];
+      this.#options.logger?.warn({ index, reason: parsed }, 'an EK certificate in NV memory cannot be read');
+      return [];
+    });
+  }
+
+  async endorsementCertificates(): Promise<readonly Buffer[]> {
+    return (await this.ekCertificates()).filter(({ forThisEk }) => forThisEk).map(({ der }) => der);
+  }
+
+  async attestationKey(): Promise<PublicKey> {
+    const { public: area } = await this.#attestation.current();
+    // Name = nameAlg (SHA-256) ‖ digest of TPMT_PUBLIC (TPM 2.0 Part 1, 16).
+    const digest = createHash('sha256').update(area.subarray(2)).digest();
+    return { public: area, name: Buffer.concat([Buffer.from([0x00, 0x0b]), digest]) };
+  }
+
+  async activateCredential(credentialBlob: Uint8Array, secret: Uint8Array): Promise<Buffer> {
+    return await this.#attestation.activate(
+      validate(Blob, credentialBlob, 'credential blob'),
+      validate(Blob, secret, 'encrypted secret'),
+    );
+  }
+
+  async proveAttestation(
+    credentialBlob: Uint8Array,
+    secret: Uint8Array,
+    context: Uint8Array,
+  ): Promise<Buffer> {
+    const credential = await this.activateCredential(credentialBlob, secret);
+    const proof = createHmac('sha256', credential).update(context).digest();
+    credential.fill(0);
+    return proof;
   }
 
   async info(): Promise<TpmInfo> {

@@ -37,6 +37,14 @@ export interface NativeTpm {
   unloadIdentityKey(): Promise<void>;
   sign(data: Uint8Array): Promise<Buffer>;
   random(count: number): Promise<Buffer>;
+  ekCertificates(): Promise<{ index: number; content: Buffer }[]>;
+  createAttestationKey(): Promise<{ public: Buffer; private: Buffer }>;
+  activateCredential(
+    publicArea: Uint8Array,
+    privateArea: Uint8Array,
+    credentialBlob: Uint8Array,
+    secret: Uint8Array,
+  ): Promise<Buffer>;
   expectEkName(name: Uint8Array): Promise<void>;
   setAuthorizations(owner: Uint8Array, endorsement: Uint8Array): Promise<void>;
   close(): Promise<void>;

@@ -25,6 +25,8 @@ export interface TpmOptions {
   readonly queueLimit?: number;
   /** Off only to show that a recording of the bus finds what it looks for. Default on. */
   readonly protectBus?: boolean;
+  /** File that keeps the wrapped attestation key; without it a new key is made in every process. */
+  readonly attestationKeyFile?: string;
   readonly logger?: Logger;
 }
 

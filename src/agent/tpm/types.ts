@@ -1,3 +1,5 @@
+import type { EkCertificate } from './ek-certificate';
+
 /** Which template the EK was made from: TCG EK Credential Profile (256 zero bytes in `unique`) or Microsoft's SDKs (empty). */
 export type EkTemplate = 'tcg' | 'azure-legacy';
 
@@ -70,6 +72,25 @@ export interface Tpm {
 
 /** What the agent's composition can do with the TPM beside what the flow needs. */
 export interface ManagedTpm extends Tpm {
+  /** All EK certificates in NV memory, parsed. Those that cannot be parsed are logged and left out. */
+  ekCertificates(): Promise<readonly EkCertificate[]>;
+  /** DER of the certificate of the EK in use; empty where the TPM holds none for it. */
+  endorsementCertificates(): Promise<readonly Buffer[]>;
+  /** ECC P-256 under the SRK, fixedTPM, restricted signing (attributes 0x50472); made at first use. */
+  attestationKey(): Promise<PublicKey>;
+  /**
+   * ActivateCredential with the attestation key, so that it can never open a challenge of DPS, which is bound to the SRK.
+   * @param credentialBlob TPM2B_ID_OBJECT
+   * @param secret TPM2B_ENCRYPTED_SECRET
+   * @returns the credential; the caller turns it into a proof and wipes it.
+   * @throws TPM_CREDENTIAL_REFUSED
+   */
+  activateCredential(credentialBlob: Uint8Array, secret: Uint8Array): Promise<Buffer>;
+  /**
+   * {@link activateCredential}, and HMAC-SHA256(credential, context) instead of the credential.
+   * @param context what the proof is bound to: SHA-256 of the TLS key ‖ serial number.
+   */
+  proveAttestation(credentialBlob: Uint8Array, secret: Uint8Array, context: Uint8Array): Promise<Buffer>;
   /** Flushes the hub key and forgets it. A persistent copy stays until another key takes its place. */
   unloadIdentityKey(): Promise<void>;
   /** From now on the EK must have this name (34 bytes), whichever template gives it; any other is TPM_EK_CHANGED. */

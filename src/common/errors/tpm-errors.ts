@@ -115,8 +115,14 @@ export const tpmErrors = defineErrors({
     status: 502,
     retryable: true,
   },
+  TPM_CREDENTIAL_REFUSED: {
+    message: 'The TPM refused the credential for the attestation key ({command}: {hex})',
+    advice: 'Make it for the endorsement key and the attestation key that GET /tpm shows now.',
+    status: 400,
+    retryable: false,
+  },
   TPM_KEY_REFUSED: {
-    message: 'The TPM no longer accepts the stored hub key in {command} ({hex})',
+    message: 'The TPM no longer accepts the stored key in {command} ({hex})',
     advice: 'The storage key changed, as TPM2_Clear does: the device registers again by itself.',
     status: 503,
     retryable: false,
