@@ -8,13 +8,11 @@ import type { Logger } from '../../common/logger';
 import { macWithColons } from '../device/interfaces';
 import { type EthernetPort, listEthernets } from '../device/ethernets';
 import type { HostControl } from './helper-client';
-import { EthernetSettings } from './helper-protocol';
+import type { EthernetSettings } from './helper-protocol';
 
 /** A change that nobody has confirmed yet, on disk so that a power cut does not make it permanent. */
 const PendingChange = Type.Object({
-  pending: Type.Optional(
-    Type.Object({ name: Type.String({ maxLength: 15 }), before: EthernetSettings, ip: Type.String() }),
-  ),
+  pending: Type.Optional(Type.Object({ name: Type.String({ maxLength: 15 }), ip: Type.String() })),
 });
 
 export interface EthernetOptions {
@@ -97,7 +95,7 @@ export class Ethernets {
     const settings = { ...before, ...change };
     check(settings);
     const ip = settings.enableDhcp ? '' : settings.ip;
-    await this.#stored.update(() => ({ pending: { name: port.name, before, ip } }));
+    await this.#stored.update(() => ({ pending: { name: port.name, ip } }));
     try {
       await this.#options.host.request({ verb: 'setEthernet', name: port.name, settings });
     } catch (error) {
@@ -124,9 +122,9 @@ export class Ethernets {
   async rollBack(): Promise<void> {
     const { pending } = this.#stored.value;
     if (pending === undefined) return;
-    const { name, before } = pending;
+    const { name } = pending;
     try {
-      await this.#options.host.request({ verb: 'setEthernet', name, settings: before });
+      await this.#options.host.request({ verb: 'revertEthernet', name });
       await this.#stored.update(() => ({}));
       this.#options.logger.warn({ interface: name }, 'nobody confirmed the new address: the old one is back');
     } catch (error) {

@@ -54,6 +54,8 @@ export const HelperRequest = Type.Union([
   Type.Object({ verb: Type.Literal('setNtp'), ntp: NtpSettings }),
   Type.Object({ verb: Type.Literal('getEthernet'), name: InterfaceName }),
   Type.Object({ verb: Type.Literal('setEthernet'), name: InterfaceName, settings: EthernetSettings }),
+  /** Takes the last change of this interface back. */
+  Type.Object({ verb: Type.Literal('revertEthernet'), name: InterfaceName }),
   Type.Object({ verb: Type.Literal('getSshPort') }),
   Type.Object({ verb: Type.Literal('setSshPort'), port: Port }),
 ]);
@@ -83,6 +85,7 @@ export const HelperAnswers = {
   setNtp: Type.Object({}),
   getEthernet: EthernetSettings,
   setEthernet: Type.Object({}),
+  revertEthernet: Type.Object({}),
   getSshPort: Type.Object({ port: Port }),
   setSshPort: Type.Object({}),
 } as const;

@@ -31,6 +31,12 @@ export const servicesErrors = defineErrors({
     status: 409,
     retryable: false,
   },
+  HOST_COMMAND_FAILED: {
+    message: '{command} failed: {reason}',
+    advice: 'Run the command by hand on the gateway to see more.',
+    status: 409,
+    retryable: false,
+  },
   CATALOGUE_INVALID: {
     message: 'The service catalogue file {path} is not valid: {reason}',
     advice: 'Correct the file; docs/guides/services.md describes its keys.',

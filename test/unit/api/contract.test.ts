@@ -16,11 +16,13 @@ class MemoryHost implements HostControl {
     dns: [],
   };
   #port = 22;
+  #before = this.ethernet;
 
   request = ((request: HelperRequest) => {
     this.asked.push(request);
     if (request.verb === 'setSshPort') this.#port = request.port;
-    if (request.verb === 'setEthernet') this.ethernet = request.settings;
+    if (request.verb === 'setEthernet') [this.#before, this.ethernet] = [this.ethernet, request.settings];
+    if (request.verb === 'revertEthernet') this.ethernet = this.#before;
     const ntp = { enable: true, source: 'timeserver', server: 'pool.ntp.org', interval: 64 };
     const answers: Partial<Record<HelperRequest['verb'], object>> = {
       services: { services: [] },

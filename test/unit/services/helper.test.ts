@@ -1,0 +1,211 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { readCatalogue } from '../../../src/agent/services/catalogue-files';
+import { helperHandler } from '../../../src/agent/services/helper';
+import { HelperClient } from '../../../src/agent/services/helper-client';
+import { firewallScript } from '../../../src/agent/services/helper/firewall';
+import { Network, networkFile, parseNetworkFile } from '../../../src/agent/services/helper/network';
+import type { Runner } from '../../../src/agent/services/helper/runner';
+import { HelperServer } from '../../../src/agent/services/helper/server';
+import { createLogger } from '../../../src/common/logger';
+import { withTempFolder } from '../../support/temp';
+
+const logger = createLogger('test', 'silent');
+
+/** systemctl as far as the helper uses it. */
+class Machine {
+  readonly said: string[] = [];
+  readonly active = new Set(['ssh.service']);
+  readonly masked = new Set<string>();
+  failing = '';
+  firewall = '';
+
+  run: Runner = (command, args, input) => {
+    this.said.push([command, ...args].join(' '));
+    if (this.failing !== '' && args.includes(this.failing)) return Promise.reject(new Error('no way'));
+    if (command === 'nft') this.firewall = input ?? '';
+    if (command !== 'systemctl') return Promise.resolve('');
+    const [verb = '', ...units] = args.filter((arg) => !arg.startsWith('--'));
+    for (const unit of units) {
+      if (verb === 'start') this.active.add(unit);
+      if (verb === 'disable') this.active.delete(unit);
+      if (verb === 'mask') this.masked.add(unit);
+      if (verb === 'unmask') this.masked.delete(unit);
+    }
+    if (verb !== 'show') return Promise.resolve('');
+    const show = (unit: string): string => {
+      const load = this.masked.has(unit) ? 'masked' : unit === 'ssh.service' ? 'loaded' : 'not-found';
+      return `Id=${unit}\nLoadState=${load}\nActiveState=${this.active.has(unit) ? 'active' : 'inactive'}\n`;
+    };
+    return Promise.resolve(units.map(show).join('\n'));
+  };
+}
+
+const SSH = `id = "sshserver"
+group = "service"
+displayName = "SSH server"
+units = ["ssh.service", "ssh.socket"]
+ports = ["tcp/22"]
+`;
+
+async function withHelper(run: (client: HelperClient, machine: Machine, folder: string) => Promise<void>) {
+  await withTempFolder(async (folder) => {
+    const catalogue = join(folder, 'services.d');
+    await mkdir(catalogue);
+    await writeFile(join(catalogue, 'ssh.toml'), SSH);
+    const machine = new Machine();
+    const entries = await readCatalogue([catalogue]);
+    const { handle } = await helperHandler({ stateFolder: folder, run: machine.run, entries });
+    const server = new HelperServer(handle, logger);
+    const path = join(folder, 'helper.sock');
+    await server.listen({ path });
+    try {
+      await run(new HelperClient(path), machine, folder);
+    } finally {
+      await server.close();
+    }
+  });
+}
+
+test('a service that is switched off is stopped, disabled, masked, and its ports are closed', async () => {
+  await withHelper(async (client, machine) => {
+    expect(await client.request({ verb: 'services' })).toEqual({
+      services: [{ id: 'sshserver', available: true, active: true }],
+    });
+    expect(await client.request({ verb: 'setService', id: 'sshserver', enable: false })).toEqual({
+      id: 'sshserver',
+      available: true,
+      active: false,
+      desired: false,
+    });
+    expect(machine.said).toContain('systemctl disable --now ssh.service');
+    expect(machine.said).toContain('systemctl mask ssh.service');
+    expect(machine.firewall).toContain('tcp dport { 22 } drop');
+    await client.request({ verb: 'setService', id: 'sshserver', enable: true });
+    expect(machine.said.slice(-5)).toEqual([
+      'systemctl unmask ssh.service',
+      'systemctl enable ssh.service',
+      'systemctl start ssh.service',
+      'nft -f -',
+      'systemctl show --property=Id,LoadState,ActiveState ssh.service ssh.socket',
+    ]);
+    expect(machine.firewall).toBe('table inet tpe_agent\ndelete table inet tpe_agent\n');
+  });
+});
+
+test('what could not be reached is said, with the reason', async () => {
+  await withHelper(async (client, machine) => {
+    machine.failing = 'disable';
+    expect(await client.request({ verb: 'setService', id: 'sshserver', enable: false })).toMatchObject({
+      active: true,
+      desired: false,
+      problem: 'no way',
+    });
+  });
+});
+
+test('the desired state is applied again after a boot', async () => {
+  await withHelper(async (client, machine, folder) => {
+    await client.request({ verb: 'setService', id: 'sshserver', enable: false });
+    const booted = new Machine();
+    const entries = await readCatalogue([join(folder, 'services.d')]);
+    const { services } = await helperHandler({ stateFolder: folder, run: booted.run, entries });
+    await services.applyAll();
+    expect(booted.active.has('ssh.service')).toBe(false);
+    expect(booted.firewall).toBe(machine.firewall);
+  });
+});
+
+test.each([
+  ['an unknown id', { verb: 'setService', id: 'rm', enable: false }],
+  ['an id that is a path', { verb: 'setService', id: '../../x', enable: false }],
+  ['an option in the place of a host name', { verb: 'setHostName', hostName: '--help' }],
+  ['a shell in a time zone', { verb: 'setTimeZone', timezone: 'UTC; reboot' }],
+  ['an unknown verb', { verb: 'run', command: 'reboot' }],
+  ['an interface that is a path', { verb: 'getEthernet', name: '../lo' }],
+  [
+    'a line break in a time server',
+    { verb: 'setNtp', ntp: { enable: true, source: '', server: 'a\nb', interval: 64 } },
+  ],
+])('%s is refused and nothing is run', async (_what, request) => {
+  await withHelper(async (client, machine) => {
+    await expect(client.request(request as never)).rejects.toMatchObject({ code: 'HOST_REFUSED' });
+    expect(machine.said).toEqual([]);
+  });
+});
+
+test.each(['', '\n', 'x\n', '[]\n', 'x'.repeat(70_000)])(
+  'noise on the socket ends the connection',
+  async (noise) => {
+    await withHelper(async (client, _machine, folder) => {
+      await new Promise<void>((resolve) => {
+        const socket = connect(join(folder, 'helper.sock'), () => socket.end(noise));
+        socket.on('error', () => undefined);
+        socket.on('close', () => resolve());
+        socket.resume();
+      });
+      expect((await client.request({ verb: 'services' })).services).toHaveLength(1);
+    });
+  },
+);
+
+test('without a helper the client says so', async () => {
+  const client = new HelperClient('/nonexistent/helper.sock');
+  await expect(client.request({ verb: 'services' })).rejects.toMatchObject({ code: 'HOST_HELPER_ABSENT' });
+});
+
+test.each([
+  ['not TOML', 'id ='],
+  ['unknown keys', `${SSH}exec = "reboot"\n`],
+  ['a unit that is a path', SSH.replace('ssh.socket', '../x.service')],
+  ['a port that is none', SSH.replace('tcp/22', 'tcp/0')],
+])('a catalogue file with %s is refused with its name', async (_what, text) => {
+  await withTempFolder(async (folder) => {
+    await writeFile(join(folder, 'bad.toml'), text);
+    await expect(readCatalogue([folder])).rejects.toMatchObject({
+      code: 'CATALOGUE_INVALID',
+      message: expect.stringContaining('bad.toml') as unknown,
+    });
+  });
+});
+
+test('a file of the integrator replaces that of the package', async () => {
+  await withTempFolder(async (folder) => {
+    const [usr, etc] = [join(folder, 'usr'), join(folder, 'etc')];
+    await Promise.all([usr, etc].map(async (path) => mkdir(path)));
+    await writeFile(join(usr, 'ssh.toml'), SSH);
+    await writeFile(join(etc, 'ssh.toml'), SSH.replace('SSH server', 'Secure shell'));
+    const entries = await readCatalogue([usr, etc, join(folder, 'absent')]);
+    expect(entries.get('sshserver')?.displayName).toBe('Secure shell');
+  });
+});
+
+test('addresses are written for systemd-networkd, read back, and taken back', async () => {
+  await withTempFolder(async (folder) => {
+    const settings = {
+      enable: true,
+      enableDhcp: false,
+      ip: '192.168.5.2',
+      netmask: '255.255.255.128',
+      gateway: '192.168.5.1',
+      dns: ['1.1.1.1'],
+    };
+    expect(networkFile('eth0', settings)).toContain('Address=192.168.5.2/25');
+    expect(parseNetworkFile(networkFile('eth0', settings))).toEqual(settings);
+    const network = new Network({ stateFolder: folder, run: new Machine().run, folder: join(folder, 'net') });
+    const path = join(folder, 'net', '05-tpe-eth0.network');
+    await network.set('eth0', settings);
+    await network.set('eth0', { ...settings, ip: '192.168.5.3' });
+    await network.revert('eth0');
+    expect(await network.get('eth0')).toEqual(settings);
+    expect(await readFile(path, 'utf8')).toContain('192.168.5.2');
+  });
+});
+
+test('the firewall script holds each port once and touches no other table', () => {
+  const script = firewallScript(['tcp/22', 'udp/123', 'tcp/22', 'tcp/21']);
+  expect(script).toContain('iifname != "lo" tcp dport { 21, 22 } drop');
+  expect(script).toContain('iifname != "lo" udp dport { 123 } drop');
+  expect(script.match(/table \S+ \S+/g)).toEqual(Array(3).fill('table inet tpe_agent'));
+});
