@@ -8,7 +8,7 @@ import { watchQueue } from './system/proofs';
 import type { Proof } from './system/watchdog';
 import { openTpm } from './tpm/index';
 import { lateTpm } from './tpm/late-tpm';
-import type { Tpm } from './tpm/types';
+import type { ManagedTpm } from './tpm/types';
 
 /** An authorization value that systemd passes on (LoadCredential=); `undefined` where none is configured. */
 async function credential(name: string): Promise<Buffer | undefined> {
@@ -24,7 +24,7 @@ async function credential(name: string): Promise<Buffer | undefined> {
 }
 
 export interface AgentTpm {
-  readonly tpm: Tpm;
+  readonly tpm: ManagedTpm;
   /** That the queue of the TPM moves. */
   readonly proof: Proof;
   /** False once an attempt to open it found no TPM. */
@@ -34,12 +34,13 @@ export interface AgentTpm {
 /** The TPM of the daemon: opened when first needed, watched, with authorizations from systemd's credentials. */
 export function agentTpm(
   settings: Settings['tpm'],
+  stateFolder: string,
   expectedEkName: () => Buffer | undefined,
   clock: Clock,
   logger: Logger,
 ): AgentTpm {
   let present = true;
-  const open = async (): Promise<Tpm> => {
+  const open = async (): Promise<ManagedTpm> => {
     const [ownerAuth, endorsementAuth] = await Promise.all([
       credential('tpm-owner-auth'),
       credential('tpm-endorsement-auth'),
@@ -51,6 +52,7 @@ export function agentTpm(
         ekTemplate,
         identityKey,
         logger,
+        attestationKeyFile: join(stateFolder, 'attestation-key.json'),
         ...(tcti === undefined ? {} : { tcti }),
         ...(expected === undefined ? {} : { expectedEkName: expected }),
         ...(ownerAuth === undefined ? {} : { ownerAuth }),

@@ -99,7 +99,13 @@ async function start(
 
   const identity = await readDeviceIdentity(settings.device);
   const store = await ConnectionStore.open(stateFolder);
-  const { tpm, proof, present } = agentTpm(settings.tpm, () => store.expectedEkName(), clock, logger);
+  const { tpm, proof, present } = agentTpm(
+    settings.tpm,
+    stateFolder,
+    () => store.expectedEkName(),
+    clock,
+    logger,
+  );
   teardown.add('TPM', () => tpm.close());
   // In parallel with the rest: a slow chip must not delay discovery by more than it needs.
   const tpmAnswer = tpm.info().then(

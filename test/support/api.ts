@@ -41,6 +41,9 @@ const STAND_IN_TPM: ApiTpm = {
   info: () => Promise.resolve({ manufacturer: 'IBM', firmwareVersion: '1.2', specRevision: '1.64' }),
   endorsementKey: () =>
     Promise.resolve({ public: EK_PUBLIC, name: Buffer.alloc(34), template: 'tcg', persistent: false }),
+  endorsementCertificates: () => Promise.resolve([]),
+  attestationKey: () => Promise.resolve({ public: EK_PUBLIC, name: Buffer.alloc(34) }),
+  activateCredential: () => Promise.reject(new TpeError('TPM_CREDENTIAL_REFUSED', { command: '', hex: '' })),
 };
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';

@@ -15,7 +15,7 @@ import { sendError, useEnvelope } from './plugins/errors';
 import { acceptJson } from './plugins/json-body';
 import { useLoadShedding } from './plugins/load-shedding';
 import { collectRoutes } from './plugins/route-collector';
-import { useTypeBox } from './plugins/schema-compiler';
+import { typeBoxCompilers } from './plugins/schema-compiler';
 import { useSecurityHeaders } from './plugins/security-headers';
 import { accountSettingRoutes } from './routes/account-settings';
 import { auditRoutes } from './routes/audits';
@@ -28,6 +28,7 @@ import { metricRoutes } from './routes/metrics';
 import { provisioningRoutes } from './routes/provisioning';
 import { serviceRoutes } from './routes/services';
 import { systemRoutes } from './routes/system';
+import { tpmRoutes } from './routes/tpm';
 import { userRoutes } from './routes/users';
 
 const DEFAULT_BODY_LIMIT = 64 * 1024;
@@ -38,6 +39,7 @@ const ROUTES = [
   accountSettingRoutes,
   deviceRoutes,
   azureRoutes,
+  tpmRoutes,
   provisioningRoutes,
   systemRoutes,
   serviceRoutes,
@@ -57,12 +59,12 @@ export function buildApi(dependencies: ApiDependencies, options: ApiOptions = {}
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: options.bodyLimit ?? DEFAULT_BODY_LIMIT,
     exposeHeadRoutes: false,
+    schemaController: { compilersFactory: typeBoxCompilers },
     routerOptions: { maxParamLength: 64 },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
       void sendError(error, request, reply),
   });
   collectRoutes(app);
-  useTypeBox(app);
   acceptJson(app);
   useEnvelope(app);
   useSecurityHeaders(app);

@@ -19,14 +19,14 @@ export interface ApiTpm {
   info(): Promise<Pick<TpmInfo, 'manufacturer' | 'firmwareVersion' | 'specRevision'>>;
   endorsementKey(): Promise<EndorsementKey>;
   /** DER, the EK's certificate first; empty where the TPM holds none. */
-  endorsementCertificates?(): Promise<readonly Buffer[]>;
-  attestationKey?(): Promise<PublicKey>;
+  endorsementCertificates(): Promise<readonly Buffer[]>;
+  attestationKey(): Promise<PublicKey>;
   /**
    * ActivateCredential with the attestation key, so that it can never open a challenge of DPS, which is bound to the SRK.
    * @param credentialBlob TPM2B_ID_OBJECT
    * @param secret TPM2B_ENCRYPTED_SECRET
    */
-  activateCredential?(credentialBlob: Uint8Array, secret: Uint8Array): Promise<Buffer>;
+  activateCredential(credentialBlob: Uint8Array, secret: Uint8Array): Promise<Buffer>;
 }
 
 /** The listeners of the API, as far as the API itself changes them. */

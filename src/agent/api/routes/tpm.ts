@@ -43,8 +43,8 @@ export function tpmRoutes(app: FastifyInstance, { tpm, httpServer, identity }: A
       const [ek, info, certificates, attestation] = await Promise.all([
         facade.endorsementKey(),
         facade.info(),
-        facade.endorsementCertificates?.() ?? [],
-        facade.attestationKey?.(),
+        facade.endorsementCertificates(),
+        facade.attestationKey(),
       ]);
       const pem = certificates.map((der) => new X509Certificate(der).toString()).join('');
       return {
@@ -52,7 +52,7 @@ export function tpmRoutes(app: FastifyInstance, { tpm, httpServer, identity }: A
           endorsementKey: ek.public.toString('base64'),
           endorsementKeyName: ek.name.toString('hex'),
           endorsementKeyCertificate: pem === '' ? null : pem,
-          attestationKey: attestation?.public.toString('base64') ?? null,
+          attestationKey: attestation.public.toString('base64'),
           ...(ek.template === undefined ? {} : { endorsementKeyTemplate: ek.template }),
           manufacturer: info.manufacturer,
           firmwareVersion: info.firmwareVersion,
@@ -72,12 +72,10 @@ export function tpmRoutes(app: FastifyInstance, { tpm, httpServer, identity }: A
     body: AttestationChallenge,
     answer: data(AttestationProof),
     handler: async (request) => {
-      const facade = present();
-      if (facade.activateCredential === undefined) throw new TpeError('API_TPM_ABSENT');
       const [credentialBlob, secret] = [request.body.credentialBlob, request.body.secret].map((text) =>
         Buffer.from(text, 'base64'),
       );
-      const credential = await facade.activateCredential(
+      const credential = await present().activateCredential(
         credentialBlob ?? Buffer.alloc(0),
         secret ?? Buffer.alloc(0),
       );
