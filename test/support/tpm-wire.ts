@@ -53,7 +53,12 @@ export async function handlesFrom(port: number, first: number): Promise<number[]
 }
 
 /** TPM 2.0 Part 2, 6.5.2: commands that the tests send by themselves. */
-export const TPM2_CC = { Clear: 0x126, HierarchyChangeAuth: 0x129 } as const;
+export const TPM2_CC = {
+  Clear: 0x126,
+  HierarchyChangeAuth: 0x129,
+  NV_DefineSpace: 0x12a,
+  DictionaryAttackParameters: 0x13a,
+} as const;
 
 /** Authorization area with one password session. */
 export function authPassword(password: Uint8Array = Buffer.alloc(0)): Buffer {
@@ -78,3 +83,6 @@ export function hierarchyCommand(
   whole.writeUInt16BE(0x8002, 0);
   return whole;
 }
+
+/** Permanent handles (TPM 2.0 Part 2, 7.4). */
+export const RH = { owner: 0x40000001, lockout: 0x4000000a, endorsement: 0x4000000b } as const;
