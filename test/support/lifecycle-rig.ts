@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AzureConfiguration } from '../../src/agent/config/azure-configuration';
@@ -49,6 +49,27 @@ export async function unenroll(emulator: TestEmulator, registrationId: string): 
   await dpsService(emulator, 'DELETE', `/enrollments/${registrationId}`);
 }
 
+/** Calls the emulator's admin API. */
+export async function admin(
+  emulator: TestEmulator,
+  method: 'POST' | 'PATCH',
+  path: string,
+  body: object = {},
+): Promise<void> {
+  const token = (await readFile(join(emulator.stateFolder, 'admin-token'), 'utf8')).trim();
+  const answer = await httpsCall({
+    host: 'localhost',
+    port: emulator.servicePort,
+    method,
+    path: `/admin/v1${path}`,
+    headers: { Authorization: `Bearer ${token}` },
+    body,
+    ca: emulator.ca,
+    timeoutMs: 10_000,
+  });
+  if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+}
+
 /** Creates or replaces the enrollment of this TPM. */
 export async function enroll(
   emulator: TestEmulator,
@@ -76,6 +97,8 @@ export interface RigOptions extends Partial<Omit<LifecycleOptions, 'tpm' | 'azur
 /** One agent's connection against an emulator: real parts, without API and discovery. */
 export class LifecycleRig {
   readonly states: LifecycleState[] = [];
+  /** Codes of the errors that were met, in order. */
+  readonly errors: string[] = [];
   readonly log: string[] = [];
 
   private constructor(
@@ -97,7 +120,7 @@ export class LifecycleRig {
     const registrationId = options.registrationId ?? 'taicb1046771';
     const folder = options.stateFolder ?? (await mkdtemp(join(tmpdir(), 'tpe-lifecycle-')));
     const azure = await AzureConfiguration.open(folder, {
-      dpsHosts: ['localhost'],
+      dpsHosts: ['localhost', '[::1]'],
       hasTpm: () => true,
       defaultRegistrationId: registrationId,
     });
@@ -169,7 +192,10 @@ export class LifecycleRig {
       azure: this.azure,
       state: this.store,
     });
-    lifecycle.on('state', ({ state }) => this.states.push(state));
+    lifecycle.on('state', ({ state, lastError }) => {
+      if (this.states.at(-1) !== state) this.states.push(state);
+      if (lastError !== undefined && this.errors.at(-1) !== lastError.code) this.errors.push(lastError.code);
+    });
     return lifecycle;
   }
 }

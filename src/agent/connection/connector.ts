@@ -49,6 +49,7 @@ export interface ConnectorOptions {
   readonly link: CloudLink;
   /** Sent to a custom allocation policy. */
   readonly payload: () => object | undefined;
+  readonly hubTimeoutMs?: number;
   readonly onError: (error: TpeError) => void;
   readonly onLost: () => void;
 }
@@ -142,7 +143,7 @@ export class Connector implements Effects {
   }
 
   async #dial(assignment: Assignment, signal: AbortSignal): Promise<HubConnection> {
-    const { clock, time, logger, methods, counters, settings } = this.#options;
+    const { clock, time, logger, methods, counters, settings, hubTimeoutMs } = this.#options;
     const { hubGateway, transport, proxy } = settings();
     const { ca, agent } = await this.#trust();
     const connection: HubConnection = await HubConnection.open(
@@ -152,6 +153,7 @@ export class Connector implements Effects {
         ...(hubGateway === undefined ? {} : { gateway: hubGateway }),
         ...(ca === undefined ? {} : { ca }),
         ...(agent === undefined ? {} : { proxy: agent }),
+        ...(hubTimeoutMs === undefined ? {} : { connectTimeoutMs: hubTimeoutMs }),
         webSockets: transport === 'mqtt-websockets' || proxy !== undefined,
         sign: async (data) => this.#sign(assignment, data),
         clock,

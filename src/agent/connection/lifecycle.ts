@@ -41,6 +41,8 @@ export interface LifecycleOptions {
   /** Sent to a custom allocation policy. */
   readonly payload?: () => object | undefined;
   readonly random?: () => number;
+  /** Longest time that an attempt to connect may take; 20 s unless said otherwise. */
+  readonly hubTimeoutMs?: number;
 }
 
 /** Keeps the gateway registered and connected for years: state machine, effects, and what the API shows of them. */
@@ -83,6 +85,7 @@ export class Lifecycle extends EventEmitter<{ state: [ProvisioningStatus] }> {
       methods: this.#methods(),
       link: this.#link,
       payload: options.payload ?? (() => undefined),
+      ...(options.hubTimeoutMs === undefined ? {} : { hubTimeoutMs: options.hubTimeoutMs }),
       onError: (error) => this.#note(error),
       onLost: () => this.#runner.take({ type: 'dropped' }),
     });

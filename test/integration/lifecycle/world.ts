@@ -1,3 +1,4 @@
+import type { EmulatorOptions } from '../../../src/emulator/emulator';
 import { openTpm } from '../../../src/agent/tpm';
 import type { ManagedTpm } from '../../../src/agent/tpm/types';
 import { type TestEmulator, startEmulator } from '../../support/emulator';
@@ -19,7 +20,7 @@ export interface LifecycleWorld {
 }
 
 /** Sets up what {@link LifecycleWorld} names, and after each test demands that the TPM is left clean. */
-export function lifecycleWorld(): LifecycleWorld {
+export function lifecycleWorld(options: Partial<EmulatorOptions> = {}): LifecycleWorld {
   const rigs: LifecycleRig[] = [];
   const world = {
     async rig(options: RigOptions = {}) {
@@ -44,7 +45,7 @@ export function lifecycleWorld(): LifecycleWorld {
   } as LifecycleWorld;
 
   beforeAll(async () => {
-    [world.emulator, world.swtpm] = await Promise.all([startEmulator(), startSwtpm()]);
+    [world.emulator, world.swtpm] = await Promise.all([startEmulator(options), startSwtpm()]);
   });
   beforeEach(async () => {
     world.emulator.faults.clear();

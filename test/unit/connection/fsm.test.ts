@@ -2,6 +2,7 @@ import {
   INITIAL,
   type Input,
   type Machine,
+  type Step,
   type World,
   TIMES,
   step,

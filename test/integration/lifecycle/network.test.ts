@@ -1,0 +1,143 @@
+import { writeFile } from 'node:fs/promises';
+import { type Server, createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, type Server as TcpServer, type Socket, connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { selfSigned } from '../../support/certificates';
+import { enroll } from '../../support/lifecycle-rig';
+import { withTempFolder } from '../../support/temp';
+import { lifecycleWorld } from './world';
+
+const world = lifecycleWorld();
+const closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function listening(server: Server | TcpServer, host: string): Promise<number> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, host, () => resolve()));
+  closers.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise<void>((resolve) => void server.close(() => resolve()));
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** An HTTP proxy that knows CONNECT only. */
+async function startProxy(credentials?: string): Promise<{ port: number; asked: string[] }> {
+  const asked: string[] = [];
+  const proxy = createHttpServer((_request, response) => response.writeHead(405).end());
+  proxy.on('connect', (request, client: Socket) => {
+    const given = request.headers['proxy-authorization'];
+    if (credentials !== undefined && given !== `Basic ${Buffer.from(credentials).toString('base64')}`) {
+      client.end('HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n');
+      return;
+    }
+    asked.push(request.url ?? '');
+    const [host, port] = (request.url ?? '').split(':');
+    const upstream = connect(Number(port), host === 'localhost' ? '127.0.0.1' : host, () => {
+      client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+      upstream.pipe(client).pipe(upstream);
+    });
+    upstream.on('error', () => client.destroy());
+    client.on('error', () => upstream.destroy());
+    client.on('close', () => upstream.destroy());
+  });
+  return { port: await listening(proxy, '127.0.0.1'), asked };
+}
+
+const base = () => ({
+  reprovision: 'dynamic' as const,
+  trustedCaFile: world.emulator.ready.ca,
+  hubGateway: world.emulator.ready.hub,
+});
+
+test.each([
+  ['without authentication', undefined],
+  ['with authentication', 'plant:secret'],
+])('through a proxy %s: DPS, and the hub over WebSockets', async (_name, credentials) => {
+  const proxy = await startProxy(credentials);
+  const user = credentials === undefined ? '' : `${credentials}@`;
+  const settings = { ...base(), proxy: `http://${user}127.0.0.1:${proxy.port}` };
+  const rig = await world.connected({ settings });
+  expect(proxy.asked).toContain(`localhost:${world.emulator.dpsPort}`);
+  expect(proxy.asked).toContain(world.emulator.ready.hub);
+  expect(rig.log.join('')).not.toContain('secret');
+});
+
+test('a proxy that refuses the credentials: a clear error, no secret in it, and back-off', async () => {
+  const proxy = await startProxy('plant:secret');
+  const rig = await world.rig({
+    settings: { ...base(), proxy: `http://plant:wrong-secret@127.0.0.1:${proxy.port}` },
+    random: () => 0.9,
+  });
+  await enroll(world.emulator, world.tpm, rig.registrationId);
+  await rig.lifecycle.start();
+  await rig.configure();
+  const status = await rig.until('backingOff');
+  expect(status.lastError?.code).toMatch(/^(HTTP_UNREACHABLE|DPS_)/);
+  expect(JSON.stringify(status) + rig.log.join('')).not.toContain('wrong-secret');
+});
+
+test('MQTT over WebSockets without a proxy', async () => {
+  await world.connected({ settings: { ...base(), transport: 'mqtt-websockets' } });
+});
+
+test('IPv6 only: DPS and hub by address literals', async () => {
+  const forward = async (port: number): Promise<number> =>
+    listening(
+      createServer((client) => {
+        const upstream = connect(port, '127.0.0.1');
+        upstream.on('error', () => client.destroy());
+        client.on('close', () => upstream.destroy());
+        client.pipe(upstream).pipe(client);
+      }),
+      '::1',
+    );
+  const [dps, hub] = await Promise.all([forward(world.emulator.dpsPort), forward(world.emulator.hubPort)]);
+  const rig = await world.rig({ settings: { ...base(), hubGateway: `[::1]:${hub}` } });
+  await enroll(world.emulator, world.tpm, rig.registrationId);
+  await rig.lifecycle.start();
+  await rig.azure.patch({
+    source: 'dps',
+    method: 'tpm',
+    globalEndpoint: `https://[::1]:${dps}`,
+    scopeId: world.emulator.ready.idScope,
+    enable: true,
+  });
+  await rig.until('connected');
+});
+
+test('a captive portal shows another certificate: refused and named; connected when it is gone', async () => {
+  await withTempFolder(async (folder) => {
+    const { cert } = selfSigned(folder);
+    const trustedCaFile = join(folder, 'trusted.pem');
+    await writeFile(trustedCaFile, cert);
+    const rig = await world.rig({ settings: { ...base(), trustedCaFile }, random: () => 0.1 });
+    await enroll(world.emulator, world.tpm, rig.registrationId);
+    await rig.lifecycle.start();
+    await rig.configure();
+    expect((await rig.until('backingOff')).lastError?.code).toBe('HTTP_TLS_REFUSED');
+    await writeFile(trustedCaFile, world.emulator.ca);
+    await rig.until('connected');
+    await writeFile(trustedCaFile, cert);
+    const again = await world.restarted(rig);
+    expect((await again.until('backingOff')).lastError?.code).toBe('HUB_TLS_REFUSED');
+    await writeFile(trustedCaFile, world.emulator.ca);
+    await again.until('connected');
+  });
+});
+
+test('a hub name that cannot be resolved is tried again until it can', async () => {
+  const rig = await world.connected({ random: () => 0.1 });
+  rig.lifecycle.updateSettings({ ...base(), hubGateway: 'no-such-hub.invalid:8883' });
+  expect((await rig.until('backingOff')).lastError?.code).toBe('HUB_UNREACHABLE');
+  rig.lifecycle.updateSettings(base());
+  await rig.until('connected');
+});
