@@ -30,6 +30,8 @@ else
 fi
 chmod 0755 "$stage/usr/lib/tpe-node/bin/node"
 
+depends='libc6 (>= 2.28), libgcc-s1, libstdc++6'
+readelf -d "$stage/usr/lib/tpe-node/bin/node" | grep -q 'libatomic\.so' && depends="$depends, libatomic1"
 cat >"$stage/DEBIAN/control" <<CONTROL
 Package: tpe-node
 Version: $version
@@ -38,7 +40,7 @@ Maintainer: ThingsPro Edge Provisioning Maintainers <maintainers@tpe-agent.inval
 Section: javascript
 Priority: optional
 Installed-Size: $(du -sk "$stage/usr" | cut -f1)
-Depends: libc6 (>= 2.28), libgcc-s1, libstdc++6, libatomic1
+Depends: $depends
 Description: Node.js for the ThingsPro Edge provisioning programs
  The official Node.js binary in a folder of its own, so that it stands beside
  the release's own nodejs package without touching it.

@@ -5,6 +5,7 @@ import { check } from './commands/check';
 import { deviceFacts } from './commands/device-facts';
 import { ek } from './commands/ek';
 import { init, reset } from './commands/factory';
+import { helper } from './commands/helper';
 import { logsBundle } from './commands/logs';
 import { status } from './commands/status';
 import { printError } from './output';
@@ -108,6 +109,18 @@ function program(): Command {
         process.exitCode = await deviceFacts(options.json === true, options.output);
       } catch (error) {
         printError({ json: options.json === true }, error);
+        process.exitCode = EXIT_FAILED;
+      }
+    });
+  // Started by tpe-helper.service with a socket of systemd's.
+  root
+    .command('helper', { hidden: true })
+    .exitOverride()
+    .action(async () => {
+      try {
+        await helper();
+      } catch (error) {
+        printError({ json: false }, error);
         process.exitCode = EXIT_FAILED;
       }
     });

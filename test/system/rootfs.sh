@@ -22,7 +22,7 @@ trap 'rm -f "$sources"' EXIT
 sed "s/\b$here\b/$suite/g" /etc/apt/sources.list.d/debian.sources >"$sources" 2>/dev/null ||
   printf 'deb http://deb.debian.org/debian %s main\n' "$suite" >"$sources"
 
-rm -rf "$folder"
+rm -rf --one-file-system "$folder"
 mkdir -p "$(dirname "$folder")"
 # INITRD=No: an initramfs made under emulation takes more than ten minutes, and nothing here uses it.
 INITRD=No nice -n 10 mmdebstrap --quiet --variant=minbase --arch="$arch" --include="$packages" \

@@ -48,12 +48,14 @@ export function registrationIdOf({ azure, identity }: Pick<LocalSources, 'azure'
 export async function ekReport(sources: LocalSources): Promise<EkReport> {
   const tpm = await sources.tpm();
   const ek = await tpm.endorsementKey();
+  const [certificate] = await tpm.endorsementCertificates();
   return {
     registrationId: registrationIdOf(sources),
     endorsementKey: ek.public.toString('base64'),
     name: ek.name.toString('hex'),
     persistent: ek.persistent,
     ...(ek.template === undefined ? {} : { template: ek.template }),
+    ...(certificate === undefined ? {} : { certificate: certificate.toString('base64') }),
   };
 }
 

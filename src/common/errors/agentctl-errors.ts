@@ -64,4 +64,9 @@ export const agentctlErrors = defineErrors({
     advice: 'Free the port or set another one with api.port in the settings file.',
     retryable: false,
   },
+  HELPER_NOT_ACTIVATED: {
+    message: 'The root helper was not started by its socket',
+    advice: 'Leave it to systemd: systemctl enable --now tpe-helper.socket.',
+    retryable: false,
+  },
 });

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey } from 'node:crypto';
+import { X509Certificate, createHash, createPublicKey } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Accounts } from '../../../src/agent/accounts/accounts';
@@ -68,6 +68,9 @@ test('the factory step gives a gateway keys, a TLS key and a password of its own
       ekName: expect.stringMatching(/^000b[0-9a-f]{64}$/) as string,
     });
     expect(Buffer.from(first.endorsementKey, 'base64').length).toBeGreaterThan(300);
+    const certificate = new X509Certificate(Buffer.from(first.ekCertificate, 'base64'));
+    const modulus = Buffer.from(first.endorsementKey, 'base64').subarray(-256);
+    expect(certificate.publicKey.export({ type: 'spki', format: 'der' }).includes(modulus)).toBe(true);
     expect(first.initialPassword).toMatch(/^[A-Za-z2-9]{4}-[A-Za-z2-9]{4}-[A-Za-z2-9]{4}$/);
     const key = createPublicKey(await readFile(join(settings.paths.state, 'tls-key.pem'), 'utf8'));
     const spki = key.export({ type: 'spki', format: 'der' });
