@@ -15,7 +15,7 @@ const upward = layers.slice(0, -1).map((layer, i) => ({
   comment: 'A lower layer of the agent must not know a higher one.',
   severity: 'error',
   from: { path: agent(layer) },
-  to: { path: [agent(layers.slice(i + 1).join('|')), '^src/agent/(main|daemon|agent-tpm|control-handlers)'] },
+  to: { path: [agent(layers.slice(i + 1).join('|')), '^src/agent/(main|arguments|daemon|management|agent-tpm|control-handlers)'] },
 }));
 
 module.exports = {

@@ -100,7 +100,6 @@ async function buildPrograms() {
     format: 'cjs',
     minifySyntax: true,
     minifyWhitespace: true,
-    keepNames: true,
     legalComments: 'none',
     // azure-iot-device loads it at the first file upload, which none of the programs has; it is a third of the agent.
     external: ['@azure/storage-blob'],

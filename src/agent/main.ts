@@ -1,8 +1,8 @@
-import { Command } from 'commander';
 import { toTpeError } from '../common/errors/tpe-error';
 import { createLogger } from '../common/logger';
 import { version } from '../common/version';
-import { DEFAULT_SETTINGS_PATH, loadSettings } from './config/settings';
+import { parseArguments } from './arguments';
+import { loadSettings } from './config/settings';
 import { startDaemon } from './daemon';
 import { ServiceManager } from './system/notify';
 
@@ -60,24 +60,19 @@ async function run(configPath: string): Promise<void> {
   }
 }
 
-const program = new Command('tpe-agent')
-  .description(
-    'Provisioning agent of a ThingsPro Edge gateway: discovery, REST API, DPS with TPM attestation, IoT Hub',
-  )
-  .version(version)
-  .option('--config <file>', 'settings file', DEFAULT_SETTINGS_PATH)
-  .addHelpText(
-    'after',
-    '\nRuns in the foreground and logs JSON lines to stdout. SIGTERM ends it, SIGHUP reloads the settings file.\nSee tpe-agentctl for status, check, factory init and factory reset.',
-  )
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-
-run(program.parse().opts<{ config: string }>().config).then(
-  // What may be left open (a stuck TPM command, a socket on its way down) must not keep the process.
-  () => process.exit(0),
-  (error: unknown) => {
-    const { code, message, advice } = toTpeError(error);
-    process.stderr.write(`error ${code}: ${message}\n  what to do: ${advice}\n`);
-    process.exit(EXIT_FAILED);
-  },
-);
+const invocation = parseArguments(process.argv.slice(2));
+if (invocation.run) {
+  run(invocation.config).then(
+    // What may be left open (a stuck TPM command, a socket on its way down) must not keep the process.
+    () => process.exit(0),
+    (error: unknown) => {
+      const { code, message, advice } = toTpeError(error);
+      process.stderr.write(`error ${code}: ${message}\n  what to do: ${advice}\n`);
+      process.exit(EXIT_FAILED);
+    },
+  );
+} else {
+  process.stdout.write(invocation.stdout ?? '');
+  process.stderr.write(invocation.stderr ?? '');
+  process.exitCode = invocation.code;
+}

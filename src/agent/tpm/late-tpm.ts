@@ -1,15 +1,15 @@
 import { TpeError } from '../../common/errors/tpe-error';
-import type { ManagedTpm } from './types';
+import type { Tpm } from './types';
 
 /**
  * A TPM that is opened when it is first needed, and tried again at the next call when that failed: a gateway whose
  * TPM driver loads late, or whose permissions are mended, must not need a restart of the agent.
  */
-export function lateTpm(open: () => Promise<ManagedTpm>): ManagedTpm {
-  let opening: Promise<ManagedTpm> | undefined;
+export function lateTpm<T extends Tpm>(open: () => Promise<T>): T {
+  let opening: Promise<T> | undefined;
   let closed = false;
 
-  const opened = (): Promise<ManagedTpm> => {
+  const opened = (): Promise<T> => {
     opening ??= open().catch((error: unknown) => {
       opening = undefined;
       throw error;
@@ -24,7 +24,7 @@ export function lateTpm(open: () => Promise<ManagedTpm>): ManagedTpm {
     await tpm?.close();
   };
 
-  return new Proxy({} as ManagedTpm, {
+  return new Proxy({} as T, {
     get(_target, name) {
       if (name === 'close') return close;
       // Not a thenable: awaiting the façade itself must not open the TPM.
