@@ -39,7 +39,12 @@ export function newHttpsApp(identity: ServerIdentity, clock: ServiceClock, logge
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: 256 },
+    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: true },
+  });
+  // Devices without a clock of their own set theirs by this header.
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('date', new Date(clock.now()).toUTCString());
+    done();
   });
   app.setErrorHandler((error, request, reply) => {
     const refused = asRefusal(error);

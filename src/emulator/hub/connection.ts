@@ -29,6 +29,8 @@ export class HubConnection implements PacketSender {
   #keepAlive: Timer | undefined;
   #keepAliveMs = 0;
   #expiry: Timer | undefined;
+  /** The first byte came in. */
+  #begun = false;
   #connecting = false;
   #closed = false;
 
@@ -63,10 +65,11 @@ export class HubConnection implements PacketSender {
 
   #data(chunk: Buffer): void {
     if (this.#closed) return;
-    if (this.#session === undefined && !this.#connecting && chunk[0] !== CONNECT_HEADER) {
+    if (!this.#begun && chunk[0] !== CONNECT_HEADER) {
       this.close('not MQTT');
       return;
     }
+    this.#begun = true;
     const waiting = this.#parser.parse(chunk);
     if (waiting > LARGEST_PACKET_BYTES) this.close('a packet larger than 256 KiB');
   }

@@ -61,6 +61,10 @@ export class DeviceSession implements DeviceLink {
     return this.#subscriptions.has(subscriptionOf.methods);
   }
 
+  get takesDesired(): boolean {
+    return this.#subscriptions.has(subscriptionOf.desired);
+  }
+
   ended(reason: string): void {
     this.hub.detach(this.deviceId, this);
     for (const waiting of this.#methods.values()) {
@@ -147,7 +151,7 @@ export class DeviceSession implements DeviceLink {
   }
 
   desiredChanged(patch: Record<string, unknown>, version: number): void {
-    if (!this.#subscriptions.has(subscriptionOf.desired)) return;
+    if (!this.takesDesired) return;
     this.#send(desiredTopic(version), { ...patch, $version: version });
   }
 

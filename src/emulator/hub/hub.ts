@@ -18,6 +18,8 @@ export interface DeviceLink {
   desiredChanged(patch: JsonObject, version: number): void;
   /** True when the device listens for direct methods. */
   readonly takesMethods: boolean;
+  /** True when the device listens for changes of its desired properties. */
+  readonly takesDesired: boolean;
   /** Calls a direct method; rejects with EMU_METHOD_TIMEOUT or EMU_DEVICE_NOT_CONNECTED. */
   invoke(method: string, payload: unknown, timeoutMs: number): Promise<{ status: number; payload: unknown }>;
   /** Delivers waiting cloud-to-device messages. */

@@ -1,3 +1,4 @@
+import { generate } from 'mqtt-packet';
 import { type TestEmulator, startEmulator } from '../../support/emulator';
 import { type EnrolledDevice, enrolledDevice } from '../../support/enrolled-device';
 import { MqttDevice } from '../../support/mqtt-device';
@@ -102,6 +103,23 @@ describe('CONNECT', () => {
       primaryKey: Buffer.alloc(32).toString('base64'),
     }));
     expect((await connect(who)).code).toBe(5);
+  });
+
+  test('a CONNECT that comes byte by byte is understood', async () => {
+    const { hub, deviceId, key } = await newDevice();
+    const device = await MqttDevice.dial(emulator);
+    open.push(device);
+    const packet = generate({
+      cmd: 'connect',
+      clientId: deviceId,
+      username: `${hub}/${deviceId}/?api-version=2021-04-12`,
+      password: Buffer.from(sasToken(`${hub}/devices/${deviceId}`, key)),
+    });
+    for (const byte of packet) {
+      device.raw(Buffer.from([byte]));
+      await new Promise(setImmediate);
+    }
+    expect(await device.next((p) => p.cmd === 'connack')).toMatchObject({ returnCode: 0 });
   });
 
   test('a second connection of the device ends the first', async () => {

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { Client, type Twin } from 'azure-iot-device';
-import { Mqtt } from 'azure-iot-device-mqtt';
+import { Mqtt, MqttWs } from 'azure-iot-device-mqtt';
 import { AuthenticationType, NoRetry, type TransportConfig } from 'azure-iot-common';
 import { ProvisioningDeviceClient } from 'azure-iot-provisioning-device';
 import { Http as ProvisioningHttp } from 'azure-iot-provisioning-device-http';
@@ -8,7 +8,7 @@ import { TpmSecurityClient } from 'azure-iot-security-tpm';
 import { ProvisioningServiceClient } from 'azure-iot-provisioning-service';
 import type { Swtpm } from '../../support/swtpm';
 import type { EmulatorAddresses } from '../../support/emulator';
-import { httpTo, restClientTo } from './dial';
+import { agentTo, httpTo, restClientTo } from './dial';
 import { tssTpm } from './swtpm-device';
 
 export interface Assignment {
@@ -74,7 +74,7 @@ export async function hubToken(security: TpmSecurityClient, hub: string, deviceI
 export async function hubClient(
   emulator: EmulatorAddresses,
   credentials: { hub: string; deviceId: string; token: string },
-  transport: typeof Mqtt = Mqtt,
+  webSockets = false,
 ): Promise<Client> {
   const provider: unknown = Object.assign(new EventEmitter(), {
     type: AuthenticationType.Token,
@@ -90,12 +90,19 @@ export async function hubClient(
         host: credentials.hub,
         deviceId: credentials.deviceId,
         sharedAccessSignature: credentials.token,
-        gatewayHostName: `localhost:${emulator.hubPort}`,
+        // Over WebSockets the port is always 443, and the agent below leads elsewhere.
+        gatewayHostName: webSockets ? 'localhost' : `localhost:${emulator.hubPort}`,
       });
     },
   });
-  const client = Client.fromAuthenticationProvider(provider as AuthenticationProvider, transport);
-  await client.setOptions({ ca: emulator.ca });
+  const client = Client.fromAuthenticationProvider(
+    provider as AuthenticationProvider,
+    webSockets ? MqttWs : Mqtt,
+  );
+  await client.setOptions({
+    ca: emulator.ca,
+    ...(webSockets ? { mqtt: { webSocketAgent: agentTo(emulator.hubPort, emulator.ca) } } : {}),
+  });
   // Otherwise a refused connection is tried again for four minutes.
   client.setRetryPolicy(new NoRetry());
   return client;
@@ -109,4 +116,9 @@ export async function reportTo(twin: Twin, patch: object): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     reported.update(patch, (error) => (error === null ? resolve() : reject(error)));
   });
+}
+
+/** The desired properties that the twin holds. */
+export function desiredOf(twin: Twin): Record<string, unknown> {
+  return (twin.properties as unknown as { desired: Record<string, unknown> }).desired;
 }
