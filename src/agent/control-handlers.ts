@@ -9,11 +9,11 @@ import { FactoryInitArgs, factoryInit } from './local/factory-init';
 import { type StatePaths, requestFactoryReset } from './local/factory-reset';
 import { type LiveSources, agentFacts, ekReport, statusReport } from './local/facts';
 import type { ControlHandlers } from './system/control';
-import type { Tpm } from './tpm/types';
+import type { ManagedTpm } from './tpm/types';
 
 export interface ControlDependencies {
   readonly identity: DeviceIdentity;
-  readonly tpm: Tpm;
+  readonly tpm: ManagedTpm;
   readonly azure: AzureConfiguration;
   readonly accounts: Accounts;
   readonly hasher: PasswordHasher;

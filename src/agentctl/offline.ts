@@ -11,7 +11,7 @@ import type { Settings } from '../agent/config/settings';
 import { readDeviceIdentity } from '../agent/device/identity';
 import { listInterfaces } from '../agent/device/interfaces';
 import type { FactoryInitDependencies } from '../agent/local/factory-init';
-import { type Tpm, openTpm } from '../agent/tpm/index';
+import { type ManagedTpm, openTpm } from '../agent/tpm/index';
 import { TpeError, reasonOf } from '../common/errors/tpe-error';
 import { StateFile } from '../common/fs/state-file';
 import { asOwnerOf } from './as-owner';
@@ -48,8 +48,8 @@ export async function withLockedState<T>(
   const identity = await readDeviceIdentity(settings.device);
   return asOwnerOf(settings.paths.state, async () => {
     const lock = await lockState(settings.paths.state);
-    let tpm: Promise<Tpm> | undefined;
-    const open = (): Promise<Tpm> =>
+    let tpm: Promise<ManagedTpm> | undefined;
+    const open = (): Promise<ManagedTpm> =>
       openTpm({
         ...settings.tpm,
         ...(ownerAuth === undefined ? {} : { ownerAuth }),
@@ -67,7 +67,7 @@ export async function withLockedState<T>(
 async function dependenciesOf(
   settings: Settings,
   identity: FactoryInitDependencies['identity'],
-  tpm: () => Promise<Tpm>,
+  tpm: () => Promise<ManagedTpm>,
 ): Promise<FactoryInitDependencies> {
   const stateFolder = settings.paths.state;
   const hasher = new PasswordHasher();

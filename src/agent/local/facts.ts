@@ -4,14 +4,14 @@ import type { ProvisioningStatus } from '../../protocol/api-types';
 import type { AzureProvisioningSettings } from '../config/azure-rules';
 import type { FactoryState } from '../config/factory-state';
 import type { DeviceIdentity } from '../device/types';
-import type { Tpm } from '../tpm/types';
+import type { ManagedTpm } from '../tpm/types';
 import type { AgentFacts, EkReport, Problem, StatusReport } from './reports';
 
 /** What the local command line's answers are made of. Live values are functions; absent where no agent runs. */
 export interface LocalSources {
   readonly identity: DeviceIdentity;
   /** Rejects with a TPM_* error where there is no usable TPM. */
-  readonly tpm: () => Promise<Tpm>;
+  readonly tpm: () => Promise<ManagedTpm>;
   readonly azure: () => AzureProvisioningSettings;
   readonly factory: () => Promise<FactoryState | undefined>;
   readonly live?: LiveSources;
