@@ -68,6 +68,9 @@ export interface RunningEmulator {
   stop(): Promise<void>;
 }
 
+/** Addresses that are reached as localhost. */
+const LOCAL_ADDRESSES = new Set(['127.0.0.1', '::1', '0.0.0.0', '::', 'localhost']);
+
 async function listen(server: Server, port: number, address: string): Promise<number> {
   return await new Promise((resolve, reject) => {
     const failed = (error: Error): void =>
@@ -84,7 +87,8 @@ async function listen(server: Server, port: number, address: string): Promise<nu
 export async function startEmulator(options: EmulatorOptions): Promise<RunningEmulator> {
   const { stateFolder, logger, address = '127.0.0.1' } = options;
   const instance = await openInstance(stateFolder, options.hubs ?? 1);
-  const hostNames = ['localhost', '127.0.0.1', '::1', ...CERTIFICATE_NAMES, ...(options.names ?? [])];
+  const extraNames = [...(LOCAL_ADDRESSES.has(address) ? [] : [address]), ...(options.names ?? [])];
+  const hostNames = ['localhost', '127.0.0.1', '::1', ...CERTIFICATE_NAMES, ...extraNames];
   const identity = await openServerIdentity(stateFolder, hostNames);
   const clock = new ServiceClock();
   const settings = { ...defaultDpsSettings, ...options.settings };
@@ -114,7 +118,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<RunningEm
   const deviceApp = newHttpsApp(identity, clock, logger);
   addDeviceApi(deviceApp, { idScope, registrations, settings, faults, counters, clock });
   const serviceApp = newHttpsApp(identity, clock, logger);
-  const hosts = [instance.dpsHostName, 'localhost', '127.0.0.1', '[::1]', ...(options.names ?? [])];
+  const hosts = [instance.dpsHostName, 'localhost', '127.0.0.1', '[::1]', ...extraNames];
   addDpsServiceApi(serviceApp, { policy: instance.policy, hosts, enrollments, states, faults, clock });
 
   const context: HubContext = {
@@ -159,7 +163,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<RunningEm
     const dpsPort = await start(deviceApp, options.dpsPort ?? 0);
     const servicePort = await start(serviceApp, options.servicePort ?? 0);
     const hubPort = await listen(hubServer, options.hubPort ?? 0, address);
-    const name = address === '127.0.0.1' ? 'localhost' : address;
+    const literal = address.includes(':') ? `[${address}]` : address;
+    const name = LOCAL_ADDRESSES.has(address) ? 'localhost' : literal;
     const ready: ReadyLine = {
       dps: `https://${name}:${dpsPort}`,
       service: `https://${name}:${servicePort}`,
