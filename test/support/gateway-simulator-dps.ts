@@ -78,7 +78,7 @@ export class DpsServiceSimulator {
     if (!this.#signed(request.headers.authorization ?? '')) {
       return { status: 401, body: { errorCode: 401002, message: 'Unauthorized' } };
     }
-    if (request.method === 'POST' && path === '/enrollments/') return this.#bulk(body);
+    if (request.method === 'POST' && path === '/enrollments') return this.#bulk(body);
     const id = decodeURIComponent(path.replace('/enrollments/', ''));
     const existing = this.enrollments.get(id);
     if (request.method === 'GET') {

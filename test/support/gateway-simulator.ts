@@ -144,15 +144,18 @@ export class GatewaySimulator {
     await new Promise<void>((resolve) =>
       this.#https.listen(this.options.apiPort ?? 0, this.address, 512, () => resolve()),
     );
-    this.#udp.on('message', (datagram, source) => {
-      const probe = decodeProbe(datagram);
-      if (probe === undefined) return;
-      const answer = this.answer(probe.nonce);
-      this.#udp.send(encodeAnswer(this.options.forge?.(answer) ?? answer), source.port, source.address);
-    });
+    this.#udp.on('message', (datagram, source) => this.receive(datagram, source));
     await new Promise<void>((resolve) =>
       this.#udp.bind(this.options.discoveryPort ?? 0, this.address, () => resolve()),
     );
+  }
+
+  /** Answers a probe, from the own address. */
+  receive(datagram: Buffer, source: { address: string; port: number }): void {
+    const probe = decodeProbe(datagram);
+    if (probe === undefined) return;
+    const answer = this.answer(probe.nonce);
+    this.#udp.send(encodeAnswer(this.options.forge?.(answer) ?? answer), source.port, source.address);
   }
 
   answer(nonce: string): Answer {

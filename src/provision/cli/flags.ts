@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Job, REQUIREMENTS, type Requirement } from '../flow/job';
+import type { Job } from '../flow/job';
+import { REQUIREMENTS, type Requirement } from '../trust/requirements';
 import { STAGES } from '../journal/record';
 import { type JobFile, loadJobFile } from '../settings/job-file';
 

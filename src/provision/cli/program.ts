@@ -4,6 +4,7 @@ import { redact } from '../../common/redact';
 import { version } from '../../common/version';
 import { addDiscover } from './discover';
 import { addEnroll } from './enroll';
+import { addPasswords } from './passwords';
 import { addRun } from './run';
 import { addStatus } from './status';
 import { addVerify } from './verify';
@@ -27,6 +28,7 @@ export function buildProgram(streams: Streams): Command {
   addEnroll(program, streams);
   addStatus(program, streams);
   addVerify(program, streams);
+  addPasswords(program, streams);
   return program;
 }
 

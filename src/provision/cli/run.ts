@@ -67,12 +67,19 @@ function workSettings(
   file: JobFile,
 ): Pick<
   Job,
-  'until' | 'registrationIdTemplate' | 'enrollment' | 'services' | 'concurrency' | 'connectTimeoutMs'
+  | 'until'
+  | 'registrationIdTemplate'
+  | 'enrollment'
+  | 'services'
+  | 'steps'
+  | 'concurrency'
+  | 'connectTimeoutMs'
 > {
   return {
     until: flags.until ?? file.until ?? 'connected',
     registrationIdTemplate: flags.registrationId ?? file.registrationId ?? '{serial}',
     enrollment: file.enrollment ?? {},
+    steps: file.steps ?? [],
     services: {
       enable: flags.enableService ?? file.services?.enable ?? [],
       disable: flags.disableService ?? file.services?.disable ?? [],

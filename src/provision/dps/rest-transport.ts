@@ -88,7 +88,8 @@ export class DpsRestTransport {
       body: object | undefined,
       done: Done,
     ): void => {
-      this.request(method, path, headers, body).then(
+      // The SDK writes "/enrollments/?api-version" for the bulk call; the documented path has no slash at its end.
+      this.request(method, path.replace('/?', '?'), headers, body).then(
         (answer) => {
           try {
             done(null, answer.text === '' ? undefined : JSON.parse(answer.text), { headers: answer.headers });

@@ -11,6 +11,7 @@ import { checkIdentity } from './identity';
 import { enableProvisioning, setServices, writeBack } from './configure';
 import { plainKey, provenKey } from './endorsement-key';
 import type { Job } from './job';
+import { runRestSteps } from './rest-steps';
 import { changeInitialPassword } from './login';
 import { Session } from './session';
 import { watchUntilConnected } from './watch';
@@ -110,12 +111,13 @@ export class DeviceFlow {
   }
 
   async #configure(): Promise<Partial<DeviceRecord>> {
-    const { globalEndpoint, idScope, services } = this.#job;
+    const { globalEndpoint, idScope, services, steps } = this.#job;
     const registrationId = this.#record.registrationId ?? '';
     const client = await this.#open();
     await this.#step('clock', () => setClock(client));
     await this.#step('writeBack', () => writeBack(client, { globalEndpoint, idScope, registrationId }));
     await this.#step('services', async () => `${await setServices(client, services)} set`);
+    if (steps.length > 0) await this.#step('steps', async () => `${await runRestSteps(client, steps)} made`);
     await this.#step('enable', () => enableProvisioning(client));
     return {};
   }

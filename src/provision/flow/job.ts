@@ -3,17 +3,15 @@ import type { EnrollmentOptions } from '../dps/enrollment';
 import type { EnrollmentOutcome } from '../dps/service';
 import type { EnrollmentRequest } from '../dps/enrollment';
 import type { Stage } from '../journal/record';
+import type { RestStep } from '../settings/job-file';
 import type { FactoryIndex } from '../trust/factory-index';
+import type { Requirement } from '../trust/requirements';
 import type { Credentials } from './login';
 
 /** Makes enrollments, one by one or gathered. */
 export interface Enroller {
   ensure(request: EnrollmentRequest, replace: boolean): Promise<EnrollmentOutcome>;
 }
-
-/** Evidence that an operator may insist on. */
-export const REQUIREMENTS = ['ekCertificate', 'possession'] as const;
-export type Requirement = (typeof REQUIREMENTS)[number];
 
 /** What a run does to every gateway; secrets included, so never print it. */
 export interface Job extends Credentials {
@@ -33,6 +31,7 @@ export interface Job extends Credentials {
   readonly registrationIdTemplate: string;
   readonly enrollment: EnrollmentOptions;
   readonly services: { readonly enable: readonly string[]; readonly disable: readonly string[] };
+  readonly steps: readonly RestStep[];
   readonly concurrency: number;
   readonly connectTimeoutMs: number;
 }

@@ -12,6 +12,7 @@ export const STEPS = [
   'clock',
   'writeBack',
   'services',
+  'steps',
   'enable',
   'connect',
 ] as const;

@@ -1,13 +1,40 @@
 import { readFile } from 'node:fs/promises';
 import { type Static, Type } from '@sinclair/typebox';
-import { parse } from 'yaml';
+import { Value } from '@sinclair/typebox/value';
+import { type Document, LineCounter, isNode, parseDocument } from 'yaml';
 import { TpeError, reasonOf } from '../../common/errors/tpe-error';
 import { validate } from '../../common/validate';
 import { EnrollmentOptions } from '../dps/enrollment';
-import { REQUIREMENTS, type Requirement } from '../flow/job';
+import { REQUIREMENTS, type Requirement } from '../trust/requirements';
 
 const Text = Type.String({ minLength: 1, maxLength: 1024 });
 const closed = { additionalProperties: false };
+
+/** One REST call; `{placeholders}` in path and body are filled for each gateway. */
+export const RestStep = Type.Object(
+  {
+    /** What the step is for; shown in the report. Moxa's step files name the part of the gateway here. */
+    target: Type.Optional(Type.String({ maxLength: 256 })),
+    description: Type.Optional(Type.String({ maxLength: 1024 })),
+    /** With or without the API's base path. */
+    path: Type.String({ pattern: '^/[\\x21-\\x7e]*$', maxLength: 1024 }),
+    method: Type.Union(
+      ['GET', 'PUT', 'POST', 'PATCH', 'DELETE', 'get', 'put', 'post', 'patch', 'delete'].map((verb) =>
+        Type.Literal(verb),
+      ),
+    ),
+    /** Body of the call. */
+    post: Type.Optional(
+      Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null(), Type.Literal('')]),
+    ),
+    /** Only for gateways with one of these models. */
+    models: Type.Optional(Type.Array(Text, { minItems: 1 })),
+    /** Only for gateways with one of these serial numbers. */
+    serials: Type.Optional(Type.Array(Text, { minItems: 1 })),
+  },
+  closed,
+);
+export type RestStep = Static<typeof RestStep>;
 
 /** A job file, YAML or JSON: every setting that a flag has, and what is too long for flags. */
 export const JobFile = Type.Object(
@@ -72,6 +99,7 @@ export const JobFile = Type.Object(
         closed,
       ),
     ),
+    steps: Type.Optional(Type.Array(RestStep, { maxItems: 200 })),
     concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 512 })),
     connectTimeoutSeconds: Type.Optional(Type.Number({ minimum: 1, maximum: 86_400 })),
   },
@@ -79,7 +107,64 @@ export const JobFile = Type.Object(
 );
 export type JobFile = Static<typeof JobFile>;
 
-/** @throws FILE_READ_FAILED, VALUE_INVALID with the place of the mistake. */
+/** The part of a step file that Moxa's tool writes for "provision iot edge using dps". */
+function fromStepFile(value: unknown): unknown {
+  const { steps, ...rest } = value as { steps: unknown[] } & Record<string, unknown>;
+  const isDps = (step: unknown): step is Record<string, string | boolean | object> =>
+    typeof step === 'object' && step !== null && 'scopeId' in step && 'scope' in step;
+  const dps = steps.find(isDps);
+  if (dps === undefined) return value;
+  const { scope, keyName, scopeId, iotHubHostName, initialTwin, enableIoTEdge } = dps;
+  const twin = initialTwin as { tags?: object; properties?: { desired?: object } } | undefined;
+  const known = (fields: Record<string, unknown>): Record<string, unknown> =>
+    Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined && field !== ''));
+  return {
+    ...rest,
+    // The policy key is left out on purpose: it comes from a file or the environment, like every secret.
+    dps: known({ endpoint: scope, policyName: keyName, idScope: scopeId }),
+    enrollment: known({
+      iotHubHostName,
+      tags: twin?.tags,
+      desired: twin?.properties?.desired,
+      iotEdge: enableIoTEdge,
+    }),
+    steps: steps.filter((step) => !isDps(step)),
+  };
+}
+
+function isStepFile(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'steps' in value && Array.isArray(value.steps);
+}
+
+/** `line 12, column 5` of a JSON pointer; the nearest parent that is there when the place itself is missing. */
+function placeOf(document: Document, lines: LineCounter, pointer: string): string {
+  const path = pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  for (let length = path.length; length >= 0; length -= 1) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (!isNode(node) || node.range == null) continue;
+    const { line, col } = lines.linePos(node.range[0]);
+    return `line ${line}, column ${col} (${pointer === '' ? '/' : pointer})`;
+  }
+  return pointer;
+}
+
+/** The first thing that is wrong, in words that fit it: TypeBox only says "Expected union value". */
+function mistakeIn(value: unknown): { path: string; reason: string } | undefined {
+  const error = Value.Errors(JobFile, value).First();
+  if (error === undefined) return undefined;
+  const name = error.path.split('/').at(-1) ?? '';
+  const unknown = error.message === 'Unexpected property' ? `"${name}" is not known here` : undefined;
+  return { path: error.path, reason: unknown ?? error.message };
+}
+
+/**
+ * Reads a job file or a step file of Moxa's tool.
+ * @throws FILE_READ_FAILED, VALUE_INVALID with line and column of the mistake.
+ */
 export async function loadJobFile(path: string): Promise<JobFile> {
   let text: string;
   try {
@@ -87,15 +172,20 @@ export async function loadJobFile(path: string): Promise<JobFile> {
   } catch (error) {
     throw new TpeError('FILE_READ_FAILED', { path, reason: reasonOf(error) }, { cause: error });
   }
-  let value: unknown;
-  try {
-    value = parse(text);
-  } catch (error) {
-    throw new TpeError(
-      'VALUE_INVALID',
-      { what: path, place: '/', reason: reasonOf(error) },
-      { cause: error },
-    );
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const [broken] = document.errors;
+  if (broken !== undefined) {
+    const { line, col } = lines.linePos(broken.pos[0]);
+    const reason = broken.message.split('\n', 1)[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? '';
+    throw new TpeError('VALUE_INVALID', { what: path, place: `line ${line}, column ${col}`, reason });
   }
-  return validate(JobFile, value ?? {}, path);
+  const raw: unknown = document.toJS() ?? {};
+  const value = isStepFile(raw) ? fromStepFile(raw) : raw;
+  const mistake = mistakeIn(value);
+  if (mistake !== undefined) {
+    const place = placeOf(document, lines, mistake.path);
+    throw new TpeError('VALUE_INVALID', { what: path, place, reason: mistake.reason });
+  }
+  return validate(JobFile, value, path);
 }
