@@ -52,10 +52,10 @@ export async function unenroll(emulator: TestEmulator, registrationId: string): 
 /** Calls the emulator's admin API. */
 export async function admin(
   emulator: TestEmulator,
-  method: 'POST' | 'PATCH',
+  method: 'GET' | 'POST' | 'PATCH',
   path: string,
   body: object = {},
-): Promise<void> {
+): Promise<unknown> {
   const token = (await readFile(join(emulator.stateFolder, 'admin-token'), 'utf8')).trim();
   const answer = await httpsCall({
     host: 'localhost',
@@ -63,11 +63,12 @@ export async function admin(
     method,
     path: `/admin/v1${path}`,
     headers: { Authorization: `Bearer ${token}` },
-    body,
+    ...(method === 'GET' ? {} : { body }),
     ca: emulator.ca,
     timeoutMs: 10_000,
   });
   if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+  return answer.text === '' ? undefined : JSON.parse(answer.text);
 }
 
 /** Creates or replaces the enrollment of this TPM. */

@@ -1,0 +1,109 @@
+import type { Input } from '../../src/agent/connection/fsm';
+import { type Effects, Runner } from '../../src/agent/connection/runner';
+import { register } from '../../src/agent/provisioning/register';
+import { systemClock as clock } from '../../src/common/clock';
+import { isTpeError } from '../../src/common/errors/tpe-error';
+import { TrustedTime } from '../../src/common/trusted-time';
+import { NodeTpm } from './node-tpm';
+import { waitFor } from './wait';
+
+export interface StormTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly ca: string;
+  readonly idScope: string;
+}
+
+export interface StormResult {
+  /** Start of each registration, seconds after the power came back. */
+  readonly registrations: number[];
+  /** End of each that DPS answered with 429. */
+  readonly throttled: number[];
+  /** Seconds after which each gateway had its assignment. */
+  readonly assigned: number[];
+}
+
+/**
+ * State machines of gateways that all get their power back in the same second without an assignment, against a real
+ * DPS emulator. The hub leg is left out: it is DPS that has the limit.
+ */
+export async function runStorm(
+  target: StormTarget,
+  registrationIds: readonly string[],
+  timeoutMs = 120_000,
+): Promise<StormResult> {
+  const result: StormResult = { registrations: [], throttled: [], assigned: [] };
+  const start = clock.monotonic();
+  const now = (): number => (clock.monotonic() - start) / 1000;
+  const runners = registrationIds.map((registrationId) => {
+    const tpm = new NodeTpm();
+    const effects: Effects = {
+      async register(signal): Promise<Input> {
+        result.registrations.push(now());
+        try {
+          const time = new TrustedTime(clock);
+          await register(tpm, { ...target, registrationId, clock, time, signal });
+          result.assigned.push(now());
+          return { type: 'registered' };
+        } catch (error) {
+          if (isTpeError(error, 'DPS_THROTTLED')) result.throttled.push(now());
+          const seconds = isTpeError(error) ? error.details['retryAfterSec'] : undefined;
+          const retryAfterMs = typeof seconds === 'number' ? seconds * 1000 : 0;
+          return {
+            type: 'registrationFailed',
+            retryable: isTpeError(error) && error.retryable,
+            retryAfterMs,
+          };
+        }
+      },
+      connect: async () => Promise.resolve({ type: 'connected' }),
+      drop: () => undefined,
+    };
+    return new Runner({
+      effects,
+      clock,
+      random: Math.random,
+      timePlausible: () => true,
+      policy: () => 'dynamic',
+      onStep: () => undefined,
+    });
+  });
+  for (const runner of runners) {
+    runner.take({ type: 'configured', enabled: true, assigned: false, boot: true });
+  }
+  try {
+    await waitFor('all gateways', () => result.assigned.length === registrationIds.length, timeoutMs);
+  } finally {
+    for (const runner of runners) runner.stop();
+  }
+  return result;
+}
+
+/** Most events within any one minute. */
+export function busiestMinute(times: readonly number[]): number {
+  const sorted = [...times].sort((a, b) => a - b);
+  return Math.max(0, ...sorted.map((at, i) => sorted.slice(i).filter((other) => other < at + 60).length));
+}
+
+/** Events in each second as an SVG, with a line where DPS draws its limit. */
+export function drawStorm(times: readonly number[], limitPerSecond: number): string {
+  const seconds = Math.max(1, Math.ceil(Math.max(...times)));
+  const counts = Array.from({ length: seconds }, (_, s) => times.filter((at) => Math.floor(at) === s).length);
+  const most = Math.max(limitPerSecond, ...counts) * 1.15;
+  const [left, top, width, height] = [60, 40, 640, 220];
+  const y = (count: number): number => top + height - (count / most) * height;
+  const bar = width / seconds;
+  const bars = counts.map(
+    (count, s) =>
+      `<rect x="${left + s * bar}" y="${y(count)}" width="${bar - 1}" height="${top + height - y(count)}" fill="#4a7fb5"/>`,
+  );
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" width="740" height="310" font-family="sans-serif" font-size="12">` +
+    `<rect width="100%" height="100%" fill="#fff"/>` +
+    `<text x="16" y="22" font-size="15">${times.length} registrations after a power cut, per second (line: ${limitPerSecond.toFixed(1)}/s, the limit of DPS)</text>` +
+    `${bars.join('')}<line x1="${left}" x2="${left + width}" y1="${y(limitPerSecond)}" y2="${y(limitPerSecond)}" stroke="#b5483c" stroke-width="2"/>` +
+    `<line x1="${left}" x2="${left + width}" y1="${top + height}" y2="${top + height}" stroke="#222"/>` +
+    `<text x="${left}" y="${top + height + 20}">0 s</text><text x="${left + width - 30}" y="${top + height + 20}">${seconds} s</text>` +
+    `<text x="${left - 8}" y="${y(Math.max(...counts)) + 4}" text-anchor="end">${Math.max(...counts)}</text></svg>\n`
+  );
+}
