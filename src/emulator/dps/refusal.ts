@@ -5,8 +5,6 @@ import { TpeError, isTpeError } from '../../common/errors/tpe-error';
 export const refusals = {
   badRequest: [400, 400001, 'The request is not valid.'],
   endorsementKey: [400, 400004, 'Endorsement key is invalid, or does not match the Enrollment.'],
-  noHub: [400, 400208, 'No linked IoT hub can be assigned.'],
-  hubUnauthorized: [400, 400209, 'Unauthorized at the IoT hub.'],
   unauthorized: [401, 401002, 'Unauthorized'],
   notFound: [404, 404001, 'Resource not found.'],
   noEnrollment: [404, 404201, 'Enrollment not found.'],

@@ -134,8 +134,8 @@ export class HubConnection implements PacketSender {
       return;
     }
     session.published(packet.topic, payload, packet.retain).then(
-      () => {
-        if (packet.qos === 1) this.send({ cmd: 'puback', messageId: packet.messageId ?? 0 });
+      (taken) => {
+        if (taken && packet.qos === 1) this.send({ cmd: 'puback', messageId: packet.messageId ?? 0 });
       },
       (error: unknown) => this.close(reasonOf(error)),
     );

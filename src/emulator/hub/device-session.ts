@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { TpeError, isTpeError, reasonOf } from '../../common/errors/tpe-error';
-import { type Timer, systemClock } from '../../common/clock';
+import { delay, systemClock } from '../../common/clock';
 import type { CloudMessage } from './device-record';
 import type { DeviceLink, Hub } from './hub';
+import { type MethodAnswer, PendingMethods } from './pending-methods';
 import type { HubContext, PacketSender } from './hub-context';
 import {
   cloudMessageTopic,
@@ -19,18 +19,12 @@ const REFUSED_SUBSCRIPTION = 0x80;
 /** Telemetry is shown up to this many characters. */
 const SHOWN_BODY = 1024;
 
-interface WaitingMethod {
-  resolve(answer: { status: number; payload: unknown }): void;
-  reject(error: TpeError): void;
-  timer: Timer;
-}
-
 /** What a connected device and its hub say to each other: telemetry, twin, direct methods, cloud-to-device messages. */
 export class DeviceSession implements DeviceLink {
   /** True when the hub kept subscriptions of an earlier session. */
   readonly present: boolean;
   readonly #subscriptions: Map<string, 0 | 1>;
-  readonly #methods = new Map<string, WaitingMethod>();
+  readonly #methods: PendingMethods;
   /** Messages on their way, by MQTT packet id. */
   readonly #inFlight = new Map<number, string>();
   #lastPacketId = 0;
@@ -43,6 +37,7 @@ export class DeviceSession implements DeviceLink {
     private readonly clean: boolean,
     readonly tokenSignature: string,
   ) {
+    this.#methods = new PendingMethods(deviceId);
     const kept = clean ? [] : (hub.devices.get(deviceId)?.subscriptions ?? []);
     this.#subscriptions = new Map(kept.map(([filter, qos]) => [filter, qos === 0 ? 0 : 1]));
     this.present = kept.length > 0;
@@ -67,11 +62,7 @@ export class DeviceSession implements DeviceLink {
 
   ended(reason: string): void {
     this.hub.detach(this.deviceId, this);
-    for (const waiting of this.#methods.values()) {
-      waiting.timer.cancel();
-      waiting.reject(new TpeError('EMU_DEVICE_NOT_CONNECTED', { deviceId: this.deviceId }));
-    }
-    this.#methods.clear();
+    this.#methods.end();
     this.context.logger.info(
       { deviceId: this.deviceId, hub: this.hub.hostName, reason },
       'device disconnected',
@@ -103,17 +94,20 @@ export class DeviceSession implements DeviceLink {
     this.#keepSubscriptions();
   }
 
-  async published(topic: string, payload: Buffer, retain: boolean): Promise<void> {
+  /** @returns whether the hub took the message, which is what PUBACK says. */
+  async published(topic: string, payload: Buffer, retain: boolean): Promise<boolean> {
     const parsed = parseDeviceTopic(this.deviceId, topic);
     if (parsed === undefined) {
       this.close(`publishing to ${topic} is not allowed`);
-      return;
+      return false;
     }
     const fault = this.context.faults.take('hub-publish', this.deviceId);
     if (fault?.type === 'drop') {
       this.close('fault: drop');
-      return;
+      return false;
     }
+    if (fault?.type === 'silence') return false;
+    if (fault?.type === 'delay') await delay(systemClock, fault.delayMs);
     switch (parsed.kind) {
       case 'telemetry': {
         const properties = retain ? [...parsed.properties, ['mqtt-retain', 'true']] : parsed.properties;
@@ -139,9 +133,10 @@ export class DeviceSession implements DeviceLink {
         await this.#patchReported(parsed.requestId, payload);
         break;
       case 'methodAnswer':
-        this.#methodAnswered(parsed.requestId, parsed.status, payload);
+        this.#methods.answered(parsed.requestId, parsed.status, payload);
         break;
     }
+    return true;
   }
 
   acknowledged(packetId: number): void {
@@ -155,21 +150,11 @@ export class DeviceSession implements DeviceLink {
     this.#send(desiredTopic(version), { ...patch, $version: version });
   }
 
-  async invoke(
-    method: string,
-    payload: unknown,
-    timeoutMs: number,
-  ): Promise<{ status: number; payload: unknown }> {
+  async invoke(method: string, payload: unknown, timeoutMs: number): Promise<MethodAnswer> {
     if (!this.takesMethods) {
       throw new TpeError('EMU_DEVICE_NOT_CONNECTED', { deviceId: this.deviceId });
     }
-    const requestId = randomBytes(4).toString('hex');
-    return await new Promise((resolve, reject) => {
-      const timer = systemClock.after(timeoutMs, () => {
-        this.#methods.delete(requestId);
-        reject(new TpeError('EMU_METHOD_TIMEOUT', { deviceId: this.deviceId, seconds: timeoutMs / 1000 }));
-      });
-      this.#methods.set(requestId, { resolve, reject, timer });
+    return await this.#methods.call(timeoutMs, (requestId) => {
       this.#send(methodTopic(method, requestId), payload ?? null);
     });
   }
@@ -236,20 +221,6 @@ export class DeviceSession implements DeviceLink {
     } catch (error) {
       if (!isTpeError(error, 'EMU_REFUSED')) throw error;
       this.#answer(400, requestId, { errorCode: 400, message: error.message });
-    }
-  }
-
-  #methodAnswered(requestId: string, status: number, payload: Buffer): void {
-    const waiting = this.#methods.get(requestId);
-    if (waiting === undefined) return;
-    this.#methods.delete(requestId);
-    waiting.timer.cancel();
-    const text = payload.toString('utf8');
-    try {
-      waiting.resolve({ status, payload: text === '' ? null : (JSON.parse(text) as unknown) });
-    } catch {
-      // IoT Hub passes on what is not JSON as it is.
-      waiting.resolve({ status, payload: text });
     }
   }
 

@@ -5,6 +5,7 @@ import type { ServiceClock } from '../service-clock';
 import type { Collection } from '../store/collection';
 import type { Instance } from '../store/instance';
 import { type DeviceRecord, type JsonObject, NEVER, type Twin } from './device-record';
+import type { MethodAnswer } from './pending-methods';
 import { newTwin } from './twin';
 
 /** Bytes of a device key, as DPS makes them for TPM devices. */
@@ -21,7 +22,7 @@ export interface DeviceLink {
   /** True when the device listens for changes of its desired properties. */
   readonly takesDesired: boolean;
   /** Calls a direct method; rejects with EMU_METHOD_TIMEOUT or EMU_DEVICE_NOT_CONNECTED. */
-  invoke(method: string, payload: unknown, timeoutMs: number): Promise<{ status: number; payload: unknown }>;
+  invoke(method: string, payload: unknown, timeoutMs: number): Promise<MethodAnswer>;
   /** Delivers waiting cloud-to-device messages. */
   deliver(): void;
   /** Drops the connection without a word, as the service does. */

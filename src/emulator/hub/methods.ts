@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { isTpeError } from '../../common/errors/tpe-error';
 import type { DeviceLink, Hub } from './hub';
+import type { MethodAnswer } from './pending-methods';
 import { hubRefusal } from './hub-refusal';
 
 export const MethodCall = Type.Object({
@@ -37,11 +38,7 @@ async function linkOf(hub: Hub, deviceId: string, seconds: number): Promise<Devi
  * Calls a direct method.
  * @throws EMU_REFUSED 404 (not online), 504 (no answer in time)
  */
-export async function callMethod(
-  hub: Hub,
-  deviceId: string,
-  call: MethodCall,
-): Promise<{ status: number; payload: unknown }> {
+export async function callMethod(hub: Hub, deviceId: string, call: MethodCall): Promise<MethodAnswer> {
   const timeoutMs = (call.responseTimeoutInSeconds ?? DEFAULT_RESPONSE_SECONDS) * 1000;
   const link = await linkOf(hub, deviceId, call.connectTimeoutInSeconds ?? 0);
   try {

@@ -172,6 +172,26 @@ describe('the hub', () => {
     device.end();
   });
 
+  test('a message is dropped with the connection, swallowed, or acknowledged late', async () => {
+    const who = await enrolledDevice(emulator, 'hub-6');
+    const topic = 'devices/hub-6/messages/events/';
+    const { device } = await MqttDevice.connect(emulator, who);
+    await fault({ point: 'hub-publish', id: 'hub-6', times: 1, action: { type: 'silence' } });
+    await fault({ point: 'hub-publish', id: 'hub-6', times: 1, action: { type: 'delay', delayMs: 300 } });
+    await fault({ point: 'hub-publish', id: 'hub-6', times: 1, action: { type: 'drop' } });
+    device.publish(topic, 'swallowed', { qos: 1, messageId: 1 });
+    const start = performance.now();
+    device.publish(topic, 'late', { qos: 1, messageId: 2 });
+    expect(await device.next((packet) => packet.cmd === 'puback')).toMatchObject({ messageId: 2 });
+    expect(performance.now() - start).toBeGreaterThanOrEqual(295);
+    device.publish(topic, 'dropped', { qos: 1, messageId: 3 });
+    await device.whenClosed();
+    const { telemetry } = (await admin(emulator, 'GET', '/telemetry?deviceId=hub-6')).body as {
+      telemetry: { body: string }[];
+    };
+    expect(telemetry.map((entry) => entry.body)).toEqual(['late']);
+  });
+
   test('an ended token is refused, a fresh one is taken', async () => {
     const who = await enrolledDevice(emulator, 'hub-2');
     const password = Buffer.from(sasToken(`${who.hub}/devices/${who.deviceId}`, who.key));
