@@ -7,7 +7,7 @@ import {
   randomBytes,
 } from 'node:crypto';
 import { TpeError } from '../../common/errors/tpe-error';
-import type { PublicArea } from './public-area';
+import { type PublicArea, RSA_EXPONENT } from './public-area';
 
 /** What TPM2_ActivateCredential takes. */
 export interface MadeCredential {
@@ -48,9 +48,9 @@ function kdfa(key: Buffer, label: string, context: Buffer, bits: number): Buffer
  * @param name of the object, 34 bytes.
  */
 export function makeCredential(ek: PublicArea, name: Buffer, credential: Buffer): MadeCredential {
-  if (ek.rsa === undefined || ek.symmetricBits !== 128) {
+  if (ek.rsa?.exponent !== RSA_EXPONENT || ek.symmetricBits !== 128) {
     throw new TpeError('INTERNAL', {
-      reason: 'MakeCredential was asked for a key that is no RSA storage key',
+      reason: 'MakeCredential was asked for a key that is no RSA storage key with exponent 65537',
     });
   }
   const exponent = Buffer.alloc(4);

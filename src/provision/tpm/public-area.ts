@@ -15,6 +15,9 @@ const ALG_SHA256 = 0x000b;
 const ALG_NULL = 0x0010;
 const ALG_ECC = 0x0023;
 
+/** The only exponent that is believed: with 1, what is "encrypted" to a key lies open (NIST SP 800-56B: at least 65537). */
+export const RSA_EXPONENT = 65_537;
+
 /** A TPM2B_PUBLIC taken apart (TPM 2.0 Part 2, 12.2.4 and 12.2.5), as far as trust needs it. */
 export interface PublicArea {
   readonly type: 'rsa' | 'ecc';
@@ -73,14 +76,15 @@ export function parsePublicArea(bytes: Buffer): PublicArea {
   if (type === ALG_ECC) return { type: 'ecc', attributes, name, symmetricBits };
   const bits = reader.u16();
   // The TPM writes 0 for its default, 65537 (Part 2, 12.2.3.5).
-  const exponent = reader.u32() || 65_537;
+  const exponent = reader.u32() || RSA_EXPONENT;
   const modulus = reader.sized();
   if (reader.left !== 0 || modulus.length * 8 !== bits) throw new RangeError('its modulus does not fit');
   return { type: 'rsa', attributes, name, symmetricBits, rsa: { modulus, exponent } };
 }
 
 /**
- * Checks that base64 text is an endorsement key that DPS takes: RSA-2048, fixed to its TPM, restricted decryption.
+ * Checks that base64 text is an endorsement key that DPS takes: RSA-2048 with exponent 65537, fixed to its TPM,
+ * restricted decryption.
  * @returns why not, or `undefined`.
  */
 export function endorsementKeyProblem(base64: string): string | undefined {
@@ -88,6 +92,7 @@ export function endorsementKeyProblem(base64: string): string | undefined {
   try {
     const area = parsePublicArea(Buffer.from(base64, 'base64'));
     if (area.rsa?.modulus.length !== 256) return 'it is not RSA-2048';
+    if (area.rsa.exponent !== RSA_EXPONENT) return `its exponent is not ${RSA_EXPONENT}`;
     const wanted = ATTRIBUTES.fixedTPM | ATTRIBUTES.fixedParent | ATTRIBUTES.restricted | ATTRIBUTES.decrypt;
     if ((area.attributes & wanted) !== wanted) return 'its attributes are not those of a key fixed to a TPM';
     return undefined;

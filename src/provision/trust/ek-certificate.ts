@@ -16,8 +16,10 @@ export async function loadRoots(folder: string): Promise<X509Certificate[]> {
 }
 
 function sameKey(certificate: X509Certificate, ek: PublicArea): boolean {
-  const { n } = certificate.publicKey.export({ format: 'jwk' });
-  return n !== undefined && ek.rsa !== undefined && Buffer.from(n, 'base64url').equals(ek.rsa.modulus);
+  const { n, e } = certificate.publicKey.export({ format: 'jwk' });
+  if (n === undefined || e === undefined || ek.rsa === undefined) return false;
+  const exponent = BigInt(`0x${Buffer.from(e, 'base64url').toString('hex')}`);
+  return exponent === BigInt(ek.rsa.exponent) && Buffer.from(n, 'base64url').equals(ek.rsa.modulus);
 }
 
 /**
