@@ -152,7 +152,7 @@ export const provisionErrors = defineErrors({
   },
   PROVISION_PROOF_UNSUPPORTED: {
     message: '{device} offers no proof of possession of its endorsement key',
-    advice: 'Update its firmware, or leave out --require possession.',
+    advice: 'Update its firmware, or leave out --require.',
     retryable: false,
   },
   PROVISION_LOGIN_PAUSED: {

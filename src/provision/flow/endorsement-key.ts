@@ -71,7 +71,8 @@ function checkKnown(client: GatewayClient, job: Job, book: Book, endorsementKey:
 
 /**
  * Reads the EK before the password change and lets the gateway prove that it holds it, so that no new password goes to
- * a box that only pretends. `undefined` where the gateway has no such route; then {@link plainKey} is left.
+ * a box that only pretends. `undefined` where the gateway has no such route and no evidence is required; then
+ * {@link plainKey} is left.
  */
 export async function provenKey(
   client: GatewayClient,
@@ -79,13 +80,18 @@ export async function provenKey(
   book: Book,
 ): Promise<CollectedKey | undefined> {
   const identity = await tpmIdentity(client);
-  if (identity === undefined) return undefined;
+  const device = nameOf(client.gateway);
+  if (identity === undefined) {
+    if (job.require.length > 0) throw new TpeError('PROVISION_PROOF_UNSUPPORTED', { device });
+    return undefined;
+  }
   const endorsementKey = usable(client, identity.endorsementKey);
   const recorded = checkKnown(client, job, book, endorsementKey);
   const certified = checkCertificate(client, job, identity);
   const attestationKey = identity.attestationKey ?? undefined;
-  if (attestationKey === undefined && job.require.includes('possession')) {
-    throw new TpeError('PROVISION_PROOF_UNSUPPORTED', { device: nameOf(client.gateway) });
+  // Also where only a certificate is required: it is public, and without the proof anybody can show it.
+  if (attestationKey === undefined && job.require.length > 0) {
+    throw new TpeError('PROVISION_PROOF_UNSUPPORTED', { device });
   }
   const ek = parsePublicArea(Buffer.from(endorsementKey, 'base64'));
   if (attestationKey !== undefined) await provePossession(client, ek, attestationKey);
@@ -102,10 +108,6 @@ function evidenceOf(proven: boolean, certified: boolean, recorded: boolean): Evi
 
 /** The EK of `GET /azure-iotedge`, for gateways that can prove nothing. */
 export async function plainKey(client: GatewayClient, job: Job, book: Book): Promise<CollectedKey> {
-  const device = nameOf(client.gateway);
-  if (job.require.includes('possession')) throw new TpeError('PROVISION_PROOF_UNSUPPORTED', { device });
-  if (job.require.includes('ekCertificate'))
-    throw new TpeError('PROVISION_EK_CERTIFICATE_MISSING', { device });
   const { provisioning } = await client.read(AzureData, 'GET', '/azure-iotedge');
   const endorsementKey = usable(client, provisioning.endorsementKey ?? '');
   const recorded = checkKnown(client, job, book, endorsementKey);
