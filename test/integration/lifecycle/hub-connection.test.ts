@@ -175,7 +175,7 @@ async function hostileHub(attack: (socket: TLSSocket) => void) {
       }
       if (packet.cmd === 'publish' && packet.topic.startsWith('$iothub/methods/res/200/')) answers += 1;
     });
-    socket.on('data', (data) => read.parse(data));
+    socket.on('data', (data: Buffer) => read.parse(data));
   });
   const where = { gateway: `localhost:${await listening(server)}`, ca: tls.cert };
   return { where, attacked: () => attacked, answers: () => answers };
