@@ -75,7 +75,11 @@ export class Accounts {
     this.#clock = options.clock;
     this.#hasher = options.hasher;
     this.sessions = new Sessions(options.clock, () => this.#state?.sessions ?? DEFAULT_SESSION_SETTINGS);
-    this.lockOut = new LockOut(options.clock, () => this.#state?.lockOut ?? DEFAULT_LOCK_OUT);
+    this.lockOut = new LockOut(
+      options.clock,
+      () => this.#state?.lockOut ?? DEFAULT_LOCK_OUT,
+      (name) => this.#state?.users.some((user) => user.name.toLowerCase() === name) ?? false,
+    );
   }
 
   /** Reads the accounts; a gateway that has none gets `admin` with the factory's password. */

@@ -18,27 +18,41 @@ export const DEFAULT_LOCK_OUT: LockOutSettings = {
   lockWindow: 10,
 };
 
-interface Record_ {
+interface Counter {
   /** Monotonic times of the failures inside the window, oldest first. */
   failures: number[];
   lockedUntil: number;
+  /** Counts an account that exists: a flood of invented names must not push it out. */
+  readonly kept: boolean;
 }
 
 const MINUTE_MS = 60_000;
 /** Names and addresses come from the outside: the table forgets the oldest instead of growing. */
 const LARGEST_TABLE = 2048;
-/** A source may be a jump host or a NAT for several people: it gets more attempts than one account. */
+/** A source may be a jump host or a NAT for several people: it gets more attempts than one account from it. */
 const SOURCE_FACTOR = 3;
+/** An account is locked for everybody only when several sources guess: one of them must not lock its owner out. */
+const ACCOUNT_FACTOR = 5;
 
-/** Counts failed logins for each account name and each source address. Names that do not exist are counted alike. */
+/**
+ * Counts failed logins for each account from each source, for each source, and for each account. Names that do not
+ * exist are counted alike.
+ */
 export class LockOut {
   readonly #clock: Clock;
   readonly #settings: () => LockOutSettings;
-  readonly #records = new Map<string, Record_>();
+  readonly #exists: (name: string) => boolean;
+  readonly #counters = new Map<string, Counter>();
 
-  constructor(clock: Clock, settings: () => LockOutSettings) {
+  /** @param exists whether an account of this name (lower case) exists. */
+  constructor(
+    clock: Clock,
+    settings: () => LockOutSettings,
+    exists: (name: string) => boolean = () => false,
+  ) {
     this.#clock = clock;
     this.#settings = settings;
+    this.#exists = exists;
   }
 
   /**
@@ -49,63 +63,85 @@ export class LockOut {
   attempt(name: string, source: string): void {
     const { enable, failTimes } = this.#settings();
     if (!enable) return;
-    const account = this.#record(`account ${name.toLowerCase()}`);
-    const origin = this.#record(`source ${source}`);
-    const lockedUntil = Math.max(account.lockedUntil, origin.lockedUntil);
     const now = this.#clock.monotonic();
-    if (lockedUntil > now) {
-      throw new TpeError('API_ACCOUNT_BANNED', { retryAfterSec: Math.ceil((lockedUntil - now) / 1000) });
+    // The source comes first: one that is locked out makes no new counters.
+    const keys = [`source ${source}`, ...this.#accountKeys(name, source)];
+    for (const key of keys) this.#refuseWhileLocked(key, now);
+    const kept = this.#exists(name.toLowerCase());
+    const limits = [SOURCE_FACTOR, 1, ACCOUNT_FACTOR];
+    for (const [i, key] of keys.entries()) {
+      this.#fail(this.#counter(key, kept && i === 2), failTimes * (limits[i] ?? 1), now);
     }
-    this.#fail(account, failTimes, now);
-    this.#fail(origin, failTimes * SOURCE_FACTOR, now);
   }
 
   succeeded(name: string, source: string): void {
-    this.#records.delete(`account ${name.toLowerCase()}`);
-    this.#records.delete(`source ${source}`);
+    for (const key of [`source ${source}`, ...this.#accountKeys(name, source)]) this.#counters.delete(key);
   }
 
   /** Takes back one attempt that was not judged, e.g. because the server was busy. */
   withdrawn(name: string, source: string): void {
-    for (const key of [`account ${name.toLowerCase()}`, `source ${source}`]) {
-      const record = this.#records.get(key);
-      record?.failures.pop();
-      if (record !== undefined) record.lockedUntil = 0;
+    const { failTimes } = this.#settings();
+    const limits = [SOURCE_FACTOR, 1, ACCOUNT_FACTOR];
+    const keys = [`source ${source}`, ...this.#accountKeys(name, source)];
+    for (const [i, key] of keys.entries()) {
+      const counter = this.#counters.get(key);
+      if (counter === undefined) continue;
+      counter.failures.pop();
+      // Only a lock that this attempt alone has brought about goes with it.
+      if (counter.failures.length < failTimes * (limits[i] ?? 1)) counter.lockedUntil = 0;
     }
   }
 
-  /** An administrator lifts the lock of an account. */
+  /** An administrator lifts the lock of an account, wherever it was locked from. */
   forget(name: string): void {
-    this.#records.delete(`account ${name.toLowerCase()}`);
+    const [pair, account] = this.#accountKeys(name, '');
+    for (const key of [...this.#counters.keys()]) {
+      if (key === account || key.startsWith(pair)) this.#counters.delete(key);
+    }
   }
 
-  #fail(record: Record_, limit: number, now: number): void {
+  /** Of the account from this source, and of the account. No account name contains a space. */
+  #accountKeys(name: string, source: string): [string, string] {
+    const lower = name.toLowerCase();
+    return [`pair ${lower} ${source}`, `account ${lower}`];
+  }
+
+  #refuseWhileLocked(key: string, now: number): void {
+    const counter = this.#counters.get(key);
+    if (counter === undefined || counter.lockedUntil === 0) return;
+    if (counter.lockedUntil > now) {
+      const retryAfterSec = Math.ceil((counter.lockedUntil - now) / 1000);
+      throw new TpeError('API_ACCOUNT_BANNED', { retryAfterSec });
+    }
+    counter.lockedUntil = 0;
+    counter.failures = [];
+  }
+
+  #fail(counter: Counter, limit: number, now: number): void {
     const { failWindow, lockWindow } = this.#settings();
-    record.failures = record.failures.filter((at) => at > now - failWindow * MINUTE_MS);
-    record.failures.push(now);
-    if (record.failures.length < limit) return;
-    record.lockedUntil = now + lockWindow * MINUTE_MS;
-    record.failures = [];
+    counter.failures = counter.failures.filter((at) => at > now - failWindow * MINUTE_MS);
+    counter.failures.push(now);
+    if (counter.failures.length >= limit) counter.lockedUntil = now + lockWindow * MINUTE_MS;
   }
 
-  #record(key: string): Record_ {
-    const known = this.#records.get(key) ?? { failures: [], lockedUntil: 0 };
+  #counter(key: string, kept: boolean): Counter {
+    const known = this.#counters.get(key) ?? { failures: [], lockedUntil: 0, kept };
     // Map keeps insertion order: the most recently used goes last, so that the first is the one to forget.
-    this.#records.delete(key);
-    this.#records.set(key, known);
-    if (this.#records.size > LARGEST_TABLE) this.#evict();
+    this.#counters.delete(key);
+    this.#counters.set(key, known);
+    if (this.#counters.size > LARGEST_TABLE) this.#evict();
     return known;
   }
 
   #evict(): void {
     const now = this.#clock.monotonic();
-    for (const [key, record] of this.#records) {
+    for (const [key, counter] of this.#counters) {
       // A lock may not be washed out by a flood of other names.
-      if (record.lockedUntil > now) continue;
-      this.#records.delete(key);
+      if (counter.lockedUntil > now || counter.kept) continue;
+      this.#counters.delete(key);
       return;
     }
-    const [oldest] = this.#records.keys();
-    if (oldest !== undefined) this.#records.delete(oldest);
+    const [oldest] = this.#counters.keys();
+    if (oldest !== undefined) this.#counters.delete(oldest);
   }
 }

@@ -28,7 +28,9 @@ export const DEFAULT_POLICY: PasswordPolicy = {
  * Checks a new password.
  * @throws API_PASSWORD_IS_DEFAULT for the factory's password, API_PASSWORD_TOO_WEAK with the rule that it breaks.
  */
-export function checkNewPassword(policy: PasswordPolicy, password: string, name: string): void {
+export function checkNewPassword(policy: PasswordPolicy, chosen: string, name: string): void {
+  // As it will be hashed: a full-width @ must not make another word of a forbidden one.
+  const password = chosen.normalize('NFKC');
   if (password === DEFAULT_PASSWORD) throw new TpeError('API_PASSWORD_IS_DEFAULT');
   const weak = (reason: string): never => {
     throw new TpeError('API_PASSWORD_TOO_WEAK', { reason });

@@ -35,7 +35,9 @@ export const NtpSettings = Type.Object({
 });
 export type NtpSettings = Static<typeof NtpSettings>;
 
-export const TimeZone = Type.String({ pattern: '^[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}$' });
+export const TimeZone = Type.String({
+  pattern: '^[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,32}){0,2}$',
+});
 
 /**
  * Everything the root helper can be asked for. No verb takes a path, a unit name or a command: what an id means is

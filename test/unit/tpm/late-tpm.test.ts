@@ -1,5 +1,6 @@
 import { lateTpm } from '../../../src/agent/tpm/late-tpm';
 import { TpeError } from '../../../src/common/errors/tpe-error';
+import type { Tpm } from '../../../src/agent/tpm/types';
 import { SoftTpm } from '../../support/tpm-double';
 
 describe('a TPM that is opened late', () => {
@@ -51,8 +52,8 @@ describe('a TPM that is opened late', () => {
   });
 
   it('closes without having been opened, and after a failure to open', async () => {
-    await lateTpm(() => Promise.reject(new TpeError('TPM_ABSENT', { devices: '' }))).close();
-    const tpm = lateTpm(() => Promise.reject(new TpeError('TPM_ABSENT', { devices: '' })));
+    await lateTpm<Tpm>(() => Promise.reject(new TpeError('TPM_ABSENT', { devices: '' }))).close();
+    const tpm = lateTpm<Tpm>(() => Promise.reject(new TpeError('TPM_ABSENT', { devices: '' })));
     await expect(tpm.endorsementKey()).rejects.toMatchObject({ code: 'TPM_ABSENT' });
     await tpm.close();
   });

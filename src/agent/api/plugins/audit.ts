@@ -20,13 +20,27 @@ const LONGEST_DETAIL = 512;
 /** What was sent, for the record: secrets masked, at any depth. */
 export function detailOf(body: unknown): string {
   if (body === undefined || body === null) return '';
-  const text = JSON.stringify(body, (key, value: unknown) => (SECRET.test(key) ? '***' : value));
+  let text: string;
+  try {
+    text = JSON.stringify(body, (key, value: unknown) => (SECRET.test(key) ? '***' : value));
+  } catch {
+    // Nested so deep that it cannot be printed; what was done with it is recorded all the same.
+    return '(not printable)';
+  }
   return text.length > LONGEST_DETAIL ? `${text.slice(0, LONGEST_DETAIL)}…` : text;
 }
 
 function actionOf(request: FastifyRequest): string {
   const { event } = request.routeOptions.config;
-  return event ?? `${request.method} ${request.url.split('?')[0] ?? ''}`;
+  // Whoever is not logged in could write any number of different paths, and wash the trail out with them.
+  const path = request.caller === undefined ? request.routeOptions.url : request.url.split('?')[0];
+  return event ?? `${request.method} ${path ?? ''}`;
+}
+
+/** Names that a locked-out source invents are one line with a count, not a line each. */
+function userOf({ caller, claimedName, errorCode }: FastifyRequest): string {
+  if (caller !== undefined) return caller.user.name;
+  return errorCode === 'API_ACCOUNT_BANNED' ? '-' : (claimedName ?? '-');
 }
 
 /** Reading is not recorded, but being refused is. */
@@ -46,11 +60,12 @@ export function useAudit(app: FastifyInstance, audit: Pick<AuditTrail, 'record'>
     const status = reply.statusCode;
     if (!matters(request, status)) return;
     await audit.record({
-      user: request.caller?.user.name ?? request.claimedName ?? '-',
+      user: userOf(request),
       source: request.ip,
       category: request.routeOptions.schema?.tags?.[0] ?? 'api',
       action: actionOf(request),
-      detail: request.claimedName === undefined ? detailOf(request.body) : '',
+      // Without a caller the body may hold a password in whatever field somebody mistook for it.
+      detail: request.caller === undefined ? '' : detailOf(request.body),
       result: status < 400 ? 'success' : status < 500 ? 'refused' : 'failed',
       code: request.errorCode ?? '',
     });

@@ -52,7 +52,10 @@ export async function sendError(error: unknown, request: FastifyRequest, reply: 
 
 /** What the HTTP parser itself refuses never reaches fastify's error handler. */
 export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+  // Node.js hands failed TLS handshakes here, too: ending such a socket waits for ever, and idle ones would fill the
+  // table of connections.
+  const fromParser = /^(HPE_|ERR_HTTP_)/.test(error.code ?? '');
+  if (!fromParser || socket.destroyed || !socket.writable) {
     socket.destroy();
     return;
   }
@@ -63,6 +66,7 @@ export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): v
   socket.end(
     `HTTP/1.1 ${status} ${message}\r\nContent-Type: application/json; charset=utf-8\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
   );
 }
 

@@ -8,7 +8,7 @@ const LARGEST_IN_FLIGHT = 256;
 export function useLoadShedding(app: FastifyInstance, largest = LARGEST_IN_FLIGHT): void {
   let inFlight = 0;
   app.addHook('onRequest', (request, reply, done) => {
-    if (inFlight >= largest && !request.url.endsWith('/health')) {
+    if (inFlight >= largest && request.routeOptions.url?.endsWith('/health') !== true) {
       done(new TpeError('API_BUSY'));
       return;
     }

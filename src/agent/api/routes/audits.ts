@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { TpeError } from '../../../common/errors/tpe-error';
 import { AuditRecord } from '../../system/audit-record';
 import type { ApiDependencies } from '../dependencies';
 import { READ, addRoute } from '../route';
@@ -21,7 +22,12 @@ const Query = Type.Object({
 
 const DEFAULT_LIMIT = '100';
 
+/** A query reads the whole trail; several at once would cost memory that the gateway does not have. */
+const MOST_WAITING = 4;
+
 export function auditRoutes(app: FastifyInstance, { audit }: ApiDependencies): void {
+  let waiting = 0;
+  let turn: Promise<unknown> = Promise.resolve();
   // AIG-302 calls the resource audits, AIG-301 calls it events.
   for (const url of ['/audits', '/events']) {
     addRoute(app, {
@@ -34,7 +40,13 @@ export function auditRoutes(app: FastifyInstance, { audit }: ApiDependencies): v
       answer: list(AuditRecord),
       handler: async (request) => {
         const { limit = DEFAULT_LIMIT, offset = '0', ...filters } = request.query;
-        const page = await audit.query({ limit: Number(limit), offset: Number(offset), ...filters });
+        if (waiting >= MOST_WAITING) throw new TpeError('API_BUSY');
+        waiting += 1;
+        const query = turn.then(() =>
+          audit.query({ limit: Number(limit), offset: Number(offset), ...filters }),
+        );
+        turn = query.catch(() => undefined).finally(() => (waiting -= 1));
+        const page = await query;
         return { count: page.count, data: page.records };
       },
     });

@@ -155,10 +155,14 @@ function resetRoutes(app: FastifyInstance, { reset }: ApiDependencies): void {
     tag,
     event: 'reset to default',
     body: Type.Optional(
-      Type.Object({
-        scope: Type.Optional(Type.Array(Scope, { maxItems: SCOPES.length })),
-        scopes: Type.Optional(Type.Array(Scope, { maxItems: SCOPES.length })),
-      }),
+      Type.Object(
+        {
+          scope: Type.Optional(Type.Array(Scope, { maxItems: SCOPES.length })),
+          scopes: Type.Optional(Type.Array(Scope, { maxItems: SCOPES.length })),
+        },
+        // A misspelt key must not mean "everything".
+        { additionalProperties: false },
+      ),
     ),
     status: 202,
     answer: Ok,

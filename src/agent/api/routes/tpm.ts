@@ -21,11 +21,15 @@ const Tpm = Type.Object({
   specRevision: Type.String(),
 });
 
+/** Each is three commands on a bus of a few kB/s, in front of the signature that keeps the hub connection. */
+const MOST_ATTESTATIONS = 2;
+
 /**
  * EK, EK certificate and the proof that this TPM holds the EK. All of them work before the first password change: no
  * new password should go to a box that has proved nothing. The SRK is never shown.
  */
 export function tpmRoutes(app: FastifyInstance, { tpm, httpServer, identity }: ApiDependencies): void {
+  let attesting = 0;
   const present = (): NonNullable<ApiDependencies['tpm']> => {
     if (tpm === undefined) throw new TpeError('API_TPM_ABSENT');
     return tpm;
@@ -72,13 +76,15 @@ export function tpmRoutes(app: FastifyInstance, { tpm, httpServer, identity }: A
     body: AttestationChallenge,
     answer: data(AttestationProof),
     handler: async (request) => {
+      if (attesting >= MOST_ATTESTATIONS) throw new TpeError('API_BUSY');
       const [credentialBlob, secret] = [request.body.credentialBlob, request.body.secret].map((text) =>
         Buffer.from(text, 'base64'),
       );
-      const credential = await present().activateCredential(
-        credentialBlob ?? Buffer.alloc(0),
-        secret ?? Buffer.alloc(0),
-      );
+      attesting += 1;
+      // Counted until the TPM is done, not until the client goes away.
+      const credential = await present()
+        .activateCredential(credentialBlob ?? Buffer.alloc(0), secret ?? Buffer.alloc(0))
+        .finally(() => (attesting -= 1));
       const proof = possessionProof(credential, httpServer.keySha256(), identity.serialNumber);
       credential.fill(0);
       return { data: { proof: proof.toString('base64') } };
