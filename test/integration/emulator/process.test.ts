@@ -164,6 +164,27 @@ describe('a restart', () => {
     });
   });
 
+  test('after a kill -9 in the middle of writes has everything that was answered', async () => {
+    await withTempFolder(async (folder) => {
+      const emulator = await spawnEmulator(folder);
+      const exited = new Promise((resolve) => emulator.child.once('exit', resolve));
+      const answered: string[] = [];
+      const writes = Array.from({ length: 40 }, async (_, i) => {
+        const { status } = await enroll(emulator, `k${i}`, tpm);
+        if (status === 200) answered.push(`k${i}`);
+        if (answered.length === 10) emulator.child.kill('SIGKILL');
+      });
+      await Promise.allSettled(writes);
+      await exited;
+      expect(answered.length).toBeGreaterThanOrEqual(10);
+      const again = await startEmulator({ stateFolder: folder });
+      for (const id of answered) {
+        expect((await dpsService(again, 'GET', `/enrollments/${id}`)).status).toBe(200);
+      }
+      await again.end();
+    });
+  });
+
   test('with both copies of a record damaged refuses to start and names the file', async () => {
     await withTempFolder(async (folder) => {
       const first = await startEmulator({ stateFolder: folder });
