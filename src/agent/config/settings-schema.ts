@@ -83,7 +83,13 @@ export const SettingsSchema = Type.Object(
             ]),
           ),
           dpsHosts: Type.Optional(
-            Type.Array(Type.String({ pattern: '^[A-Za-z0-9.-]{1,253}$' }), { minItems: 1, maxItems: 16 }),
+            Type.Array(
+              Type.String({ pattern: '^([A-Za-z0-9.-]{1,253}|\\[[0-9A-Fa-f:]+\\])(:[0-9]{1,5})?$' }),
+              {
+                minItems: 1,
+                maxItems: 16,
+              },
+            ),
           ),
           proxy: Type.Optional(Type.String({ pattern: '^https?://' })),
           transport: Type.Optional(Type.Union([Type.Literal('mqtt'), Type.Literal('mqtt-websockets')])),
