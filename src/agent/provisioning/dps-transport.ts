@@ -21,6 +21,8 @@ import {
 /** The one that aziot uses; the SDK's own HTTP transport is at 2019-03-31. */
 const API_VERSION = '2021-06-01';
 const DEFAULT_POLL_MS = 2000;
+/** Also where DPS says `Retry-After: 0`: a mistake there must not become a load here. */
+const SHORTEST_POLL_MS = 250;
 /** The SDK gives a poll 30 s by its own timer, so one turn waits at most this long and one call takes the rest. */
 const LONGEST_WAIT_MS = 10_000;
 export const DPS_CALL_TIMEOUT_MS = 18_000;
@@ -224,7 +226,7 @@ export class DpsTransport implements TpmProvisioningTransport {
       throw new TpeError('DPS_ANSWER_INVALID', { host, reason: 'it has no operationId' });
     }
     if (operation.status.toLowerCase() === 'assigning') {
-      this.#planPoll(answer, 0);
+      this.#planPoll(answer, SHORTEST_POLL_MS);
       return { operationId, status: 'assigning' };
     }
     const state = JSON.parse(answer.text) as { registrationState?: unknown };
