@@ -19,7 +19,9 @@ mkdir -p .cache
 exec 9>.cache/bootstrap.lock
 flock 9
 
-installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+# Both compare captured text: a pipe into "grep -q" fails under pipefail whenever grep is done first.
+installed() { [[ "$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null)" == *'ok installed'* ]]; }
+has_candidate() { [[ "$(LC_ALL=C apt-cache policy "$1" 2>/dev/null)" =~ Candidate:\ [0-9] ]]; }
 missing=()
 while read -r line; do
   line="${line%%#*}"
@@ -48,7 +50,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
   for line in "${missing[@]}"; do
     pick=
     for name in $line; do
-      if [ -z "$pick" ] && apt-cache policy "$name" 2>/dev/null | grep -q 'Candidate: [0-9]'; then pick="$name"; fi
+      if [ -z "$pick" ] && has_candidate "$name"; then pick="$name"; fi
     done
     [ -n "$pick" ] || { say "no package source on this machine has any of: $line"; exit 1; }
     chosen+=("$pick")
