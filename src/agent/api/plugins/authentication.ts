@@ -4,20 +4,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { TpeError } from '../../../common/errors/tpe-error';
 import type { Accounts } from '../../accounts/accounts';
 import { type Permission, grants, permissionsOf } from '../../accounts/permissions';
-import type { StoredUser } from '../../accounts/schema';
-import type { Session } from '../../accounts/sessions';
+import type { Caller } from './caller';
 import type { CloudPass } from './cloud-pass';
 
 /** What a route asks of its caller. `initial` routes work before the first password change, too. */
 export interface Access {
   readonly permission: Permission | 'none';
   readonly initial?: boolean;
-}
-
-export interface Caller {
-  readonly session: Session;
-  readonly user: StoredUser;
-  readonly permissions: readonly Permission[];
 }
 
 declare module 'fastify' {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Permission } from '../../accounts/permissions';
-import type { Caller } from './authentication';
+import type { Caller } from './caller';
 
 /** Stands in the place of a client's address for calls from the cloud; no peer on a network can have it. */
 export const CLOUD_SOURCE = 'iothub';
