@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "system.hpp"
+#include "udp_socket.hpp"
 
 namespace {
 
@@ -41,10 +42,22 @@ Napi::Value PeerUid(const Napi::CallbackInfo& info) {
   }
 }
 
+Napi::Value OpenUdpSocket(const Napi::CallbackInfo& info) {
+  try {
+    const auto port = static_cast<unsigned short>(info[2].As<Napi::Number>().Uint32Value());
+    return Napi::Number::New(info.Env(),
+                             tpe::system::OpenUdpSocket(info[0].As<Napi::String>().Utf8Value(),
+                                                        info[1].As<Napi::Number>().Int32Value(), port));
+  } catch (const tpe::system::Failure& failure) {
+    return Failed(info.Env(), failure);
+  }
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram));
   exports.Set("tryLock", Napi::Function::New(env, TryLock));
   exports.Set("peerUid", Napi::Function::New(env, PeerUid));
+  exports.Set("openUdpSocket", Napi::Function::New(env, OpenUdpSocket));
   return exports;
 }
 

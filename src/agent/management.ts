@@ -92,6 +92,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     identity,
     port: settings.discovery.port,
     address: settings.discovery.address,
+    only: settings.discovery.interfaces,
     endpoint: () => ({ port: server.port, keySha256: server.keySha256() }),
     interfaces: listInterfaces,
     clock,

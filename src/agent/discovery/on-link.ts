@@ -5,6 +5,7 @@ import type { NetworkInterface } from '../device/types';
 const FRESH_MS = 1000;
 
 interface Link {
+  readonly interfaceName: string;
   readonly address: string;
   readonly family: 4 | 6;
   readonly network: BlockList;
@@ -35,22 +36,43 @@ export class OnLink {
   /**
    * Our address in the network that `source` is on; `undefined` when it is on none of ours: a forged or routed
    * source, which gets no unicast answer (BCP 38, RFC 8085).
+   * @param interfaceName only this interface counts; any when `undefined`.
    */
-  addressFor(source: string, family: 4 | 6, now: number): string | undefined {
+  addressFor(
+    source: string,
+    family: 4 | 6,
+    interfaceName: string | undefined,
+    now: number,
+  ): string | undefined {
     if (source === '127.0.0.1' || source === '::1') return source;
-    if (now - this.#readAt > FRESH_MS) {
-      this.#readAt = now;
-      this.#links = this.#interfaces().flatMap(({ addresses }) =>
-        addresses.map((each) => {
-          const network = new BlockList();
-          const type = each.family === 6 ? 'ipv6' : 'ipv4';
-          network.addSubnet(each.address, prefixLength(each.netmask), type);
-          return { address: each.address, family: each.family, network };
-        }),
-      );
-    }
     const plain = source.split('%')[0] ?? source;
+    // Every link has fe80::/64, so only the interface tells which of ours is meant.
+    if (family === 6 && !plain.startsWith('fe80:')) return undefined;
     const type = family === 6 ? 'ipv6' : 'ipv4';
-    return this.#links.find((link) => link.family === family && link.network.check(plain, type))?.address;
+    return this.#fresh(now).find(
+      (link) =>
+        link.family === family &&
+        (interfaceName === undefined || link.interfaceName === interfaceName) &&
+        link.network.check(plain, type),
+    )?.address;
+  }
+
+  /** First IPv4 address of an interface: what an answer by broadcast names. */
+  firstAddress(interfaceName: string | undefined, now: number): string | undefined {
+    return this.#fresh(now).find((link) => link.family === 4 && link.interfaceName === interfaceName)
+      ?.address;
+  }
+
+  #fresh(now: number): readonly Link[] {
+    if (now - this.#readAt <= FRESH_MS) return this.#links;
+    this.#readAt = now;
+    this.#links = this.#interfaces().flatMap(({ name, addresses }) =>
+      addresses.map(({ address, family, netmask }) => {
+        const network = new BlockList();
+        network.addSubnet(address, prefixLength(netmask), family === 6 ? 'ipv6' : 'ipv4');
+        return { interfaceName: name, address, family, network };
+      }),
+    );
+    return this.#links;
   }
 }

@@ -1,11 +1,12 @@
-import { type RemoteInfo, type Socket, createSocket } from 'node:dgram';
-import type { Clock } from '../../common/clock';
-import { TpeError, reasonOf } from '../../common/errors/tpe-error';
+import type { RemoteInfo } from 'node:dgram';
+import type { Clock, Timer } from '../../common/clock';
+import { toTpeError } from '../../common/errors/tpe-error';
 import type { Logger } from '../../common/logger';
 import { type Answer, decodeProbe, encodeAnswer } from '../../protocol/discovery';
 import { API_BASE } from '../../protocol/api-types';
 import type { DeviceIdentity, NetworkInterface } from '../device/types';
 import { OnLink } from './on-link';
+import { type BoundSocket, discoveryInterfaces, openInterfaceSocket, openPlainSocket } from './sockets';
 import { RateLimiter, type RateLimits } from './token-bucket';
 
 export const DEFAULT_RATE_LIMITS: RateLimits = {
@@ -18,11 +19,16 @@ export interface ResponderOptions {
   readonly identity: DeviceIdentity;
   /** UDP port; 0 picks a free one. */
   readonly port: number;
+  /** One socket on this address instead of one on every LAN interface. */
   readonly address?: string | undefined;
+  /** Answer on these interfaces only. */
+  readonly only?: readonly string[] | undefined;
   /** Port of the REST API and base64 SHA-256 of the TLS key, as they are at the time of the answer. */
   readonly endpoint: () => { readonly port: number; readonly keySha256: string };
   readonly interfaces: () => NetworkInterface[];
   readonly limits?: RateLimits;
+  /** Answers wait for a random time up to this, so that a plant full of gateways does not answer at once. */
+  readonly longestDelayMs?: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -35,13 +41,24 @@ export interface ResponderCounters {
   limited: number;
 }
 
-/** Answers discovery probes on UDP. An answer is never larger than its probe and goes to on-link senders only. */
+const DEFAULT_LONGEST_DELAY_MS = 150;
+
+/** Cables are plugged and addresses change while the agent runs. */
+const RESCAN_MS = 15_000;
+
+const LIMITED_BROADCAST = '255.255.255.255';
+
+/** Answers discovery probes on UDP. An answer is never larger than its probe; unicast goes to on-link senders only. */
 export class DiscoveryResponder {
   readonly counters: ResponderCounters = { received: 0, answered: 0, invalid: 0, limited: 0 };
   readonly #options: ResponderOptions;
   readonly #onLink: OnLink;
   readonly #limiter: RateLimiter;
-  #socket: Socket | undefined;
+  readonly #sockets = new Map<string, BoundSocket>();
+  readonly #unusable = new Set<string>();
+  readonly #delayed = new Set<Timer>();
+  #rescan: Timer | undefined;
+  #port: number | undefined;
 
   constructor(options: ResponderOptions) {
     this.#options = options;
@@ -50,41 +67,92 @@ export class DiscoveryResponder {
   }
 
   get running(): boolean {
-    return this.#socket !== undefined;
+    return this.#sockets.size > 0;
   }
 
   /** The port that is bound; `undefined` while stopped. */
   get port(): number | undefined {
-    return this.#socket?.address().port;
+    return this.running ? this.#port : undefined;
   }
 
   /** @throws DISCOVERY_PORT_UNUSABLE */
   async start(): Promise<void> {
-    if (this.#socket !== undefined) return;
-    const { address, port, logger } = this.#options;
-    const socket = createSocket({ type: 'udp4', reuseAddr: false });
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', (error) => {
-        socket.close();
-        reject(new TpeError('DISCOVERY_PORT_UNUSABLE', { port, reason: reasonOf(error) }, { cause: error }));
-      });
-      socket.bind({ port, ...(address === undefined ? {} : { address }) }, () => {
-        socket.removeAllListeners('error');
-        resolve();
-      });
-    });
-    socket.on('error', (error) => logger.warn({ err: error }, 'discovery socket'));
-    socket.on('message', (datagram, from) => this.#receive(socket, datagram, from));
-    this.#socket = socket;
+    if (this.running) return;
+    this.#port = this.#options.port;
+    try {
+      if (this.#options.address === undefined) await this.#openAll();
+      else this.#add('all', await openPlainSocket(this.#port, this.#options.address));
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
   async stop(): Promise<void> {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    if (socket !== undefined) await new Promise<void>((resolve) => socket.close(() => resolve()));
+    this.#rescan?.cancel();
+    this.#rescan = undefined;
+    for (const timer of this.#delayed) timer.cancel();
+    this.#delayed.clear();
+    const sockets = [...this.#sockets.values()];
+    this.#sockets.clear();
+    await Promise.all(
+      sockets.map(async ({ socket }) => new Promise<void>((resolve) => socket.close(() => resolve()))),
+    );
   }
 
-  #receive(socket: Socket, datagram: Buffer, from: RemoteInfo): void {
+  /** One socket on every LAN interface and family; one for everything where the kernel does not allow that. */
+  async #openAll(): Promise<void> {
+    const first = await openInterfaceSocket('lo', 4, this.#options.port);
+    if (first === undefined) {
+      this.#options.logger.warn('the kernel binds no socket to an interface: one hears all of them');
+      this.#add('all', await openPlainSocket(this.#options.port, undefined));
+      return;
+    }
+    this.#port = first.socket.address().port;
+    this.#add('lo/4', first);
+    await this.#scan();
+  }
+
+  async #scan(): Promise<void> {
+    const { clock, interfaces, only } = this.#options;
+    const present = interfaces();
+    const names = discoveryInterfaces(
+      present.map(({ name }) => name),
+      only,
+    );
+    const wanted = names.flatMap((name) => [`${name}/4`, `${name}/6`]);
+    for (const [key, { socket }] of this.#sockets) {
+      if (wanted.includes(key)) continue;
+      this.#sockets.delete(key);
+      socket.close();
+    }
+    for (const key of wanted) if (!this.#sockets.has(key)) await this.#open(key);
+    this.#rescan = clock.after(RESCAN_MS, () => void this.#scan());
+  }
+
+  /** An interface that cannot be used is told once and tried again at every scan. */
+  async #open(key: string): Promise<void> {
+    const [name = '', family] = key.split('/');
+    try {
+      const opened = await openInterfaceSocket(name, family === '6' ? 6 : 4, this.#port ?? 0);
+      this.#unusable.delete(key);
+      if (opened !== undefined) this.#add(key, opened);
+    } catch (error) {
+      const { code, message } = toTpeError(error);
+      if (!this.#unusable.has(key))
+        this.#options.logger.info({ code, socket: key, reason: message }, 'not usable');
+      this.#unusable.add(key);
+    }
+  }
+
+  #add(key: string, bound: BoundSocket): void {
+    bound.socket.on('error', (error) => this.#options.logger.warn({ err: error }, 'discovery socket'));
+    bound.socket.on('message', (datagram, from) => this.#receive(bound, datagram, from));
+    this.#port = bound.socket.address().port;
+    this.#sockets.set(key, bound);
+  }
+
+  #receive(bound: BoundSocket, datagram: Buffer, from: RemoteInfo): void {
     this.counters.received += 1;
     const now = this.#options.clock.monotonic();
     // Before parsing: what is over the limit shall cost next to nothing.
@@ -93,7 +161,10 @@ export class DiscoveryResponder {
       return;
     }
     const probe = decodeProbe(datagram);
-    const address = this.#onLink.addressFor(from.address, from.family === 'IPv6' ? 6 : 4, now);
+    const { family, interfaceName } = bound;
+    const onLink = this.#onLink.addressFor(from.address, family, interfaceName, now);
+    const broadcast = probe?.reply === 'broadcast' && family === 4 && interfaceName !== undefined;
+    const address = onLink ?? (broadcast ? this.#onLink.firstAddress(interfaceName, now) : undefined);
     if (probe === undefined || address === undefined || from.port === 0) {
       this.counters.invalid += 1;
       return;
@@ -103,7 +174,27 @@ export class DiscoveryResponder {
       this.counters.invalid += 1;
       return;
     }
-    socket.send(answer, from.port, from.address, (error) => {
+    const local = from.address === '127.0.0.1' || from.address === '::1';
+    const target = broadcast && !local ? LIMITED_BROADCAST : from.address;
+    this.#later(local, () => this.#send(bound, answer, from.port, target));
+  }
+
+  /** The token buckets bound how many answers can wait. */
+  #later(atOnce: boolean, send: () => void): void {
+    const longest = this.#options.longestDelayMs ?? DEFAULT_LONGEST_DELAY_MS;
+    if (atOnce || longest === 0) {
+      send();
+      return;
+    }
+    const timer = this.#options.clock.after(Math.random() * longest, () => {
+      this.#delayed.delete(timer);
+      send();
+    });
+    this.#delayed.add(timer);
+  }
+
+  #send({ socket }: BoundSocket, answer: Buffer, port: number, address: string): void {
+    socket.send(answer, port, address, (error) => {
       if (error === null) this.counters.answered += 1;
       else this.#options.logger.debug({ err: error }, 'a discovery answer could not be sent');
     });

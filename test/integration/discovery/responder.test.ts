@@ -105,6 +105,25 @@ test('a sender that asks too often is answered at the rate of its bucket', async
   await responder.stop();
 });
 
+test('without an address there is a socket on every interface, and loopback answers on IPv4 and IPv6', async () => {
+  const responder = responderWith({ address: undefined });
+  await responder.start();
+  for (const [type, address] of [
+    ['udp4', '127.0.0.1'],
+    ['udp6', '::1'],
+  ] as const) {
+    const socket = createSocket(type);
+    const answers: Buffer[] = [];
+    socket.on('message', (datagram) => answers.push(datagram));
+    await new Promise<void>((resolve) => socket.bind(0, address, resolve));
+    socket.send(encodeProbe().datagram, responder.port ?? 0, address);
+    await waitFor(`an answer from ${address}`, () => answers.length === 1);
+    expect(decodeAnswer(answers[0]!)).toMatchObject({ address, deviceId: IDENTITY.deviceId });
+    socket.close();
+  }
+  await responder.stop();
+});
+
 test('a port that is taken is an error with advice', async () => {
   const first = responderWith();
   await first.start();
