@@ -35,6 +35,8 @@ Value Engine::run(Verb verb) {
       return verb();
     } catch (Failure& failure) {
       connection_.explain(failure);
+      // A key that is refused belongs to another TPM, or to this one before it was cleared.
+      if (failure.command == "TPM2_Load") primaries_.forgetEndorsementKey();
       if (again || !recover(failure)) throw;
     }
   }
@@ -61,13 +63,13 @@ Value Engine::info() {
 
 Value Engine::endorsementKey() {
   return run([&] {
-    const EndorsementKey key = primaries_.endorsementKey();
+    const KnownEndorsementKey key = primaries_.knownEndorsementKey();
     Value derivedFrom;
     if (key.derivedFrom) derivedFrom.data = std::string(*key.derivedFrom == EkTemplate::tcg ? "tcg" : "azure-legacy");
     return Value{Object{{"public", Value{key.publicArea}},
                         {"name", Value{key.name}},
                         {"template", derivedFrom},
-                        {"persistent", Value{key.handle.persistent()}}}};
+                        {"persistent", Value{key.persistent}}}};
   });
 }
 
@@ -100,8 +102,9 @@ Value Engine::loadIdentityKey(const WrappedKey& key) {
   });
 }
 
-Value Engine::unloadIdentityKey() {
+Value Engine::unloadIdentityKey(const Bytes& area) {
   return run([&] {
+    identity_.evict(area);
     identity_.drop();
     return Value{};
   });
@@ -155,6 +158,7 @@ Value Engine::expectEkName(Bytes name) {
 
 Value Engine::setAuthorizations(Bytes owner, Bytes endorsement) {
   sessions_.setAuthorizations(std::move(owner), std::move(endorsement));
+  primaries_.forgetEndorsementKey();
   return Value{};
 }
 

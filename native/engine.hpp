@@ -28,7 +28,8 @@ class Engine {
   Value activateIdentityKey(const Bytes& blob);
   Value signWith(const WrappedKey& key, const Bytes& data);
   Value loadIdentityKey(const WrappedKey& key);
-  Value unloadIdentityKey();
+  /** @param area public area of the key whose persistent copy goes, too; empty means the live key's. */
+  Value unloadIdentityKey(const Bytes& area);
   Value sign(const Bytes& data);
   Value random(size_t count);
   Value ekCertificates();

@@ -67,19 +67,37 @@ Handle IdentityKey::persist(Handle loaded) {
   Handle found = openPersistent(connection_);
   if (found.valid() && sameName(connection_, found.get(), loaded.get())) return found;
   live_.release();
+  if (found.valid()) evict(std::move(found));
   const Sessions::Authorization owner = sessions_.owner(ESYS_TR_NONE);
   Handle kept(connection_, Handle::Kind::persistent);
-  if (found.valid()) {
-    check(Esys_EvictControl(connection_.esys(), ESYS_TR_RH_OWNER, found.get(), owner.get(), ESYS_TR_NONE, ESYS_TR_NONE,
-                            kIdentityHandle, kept.out()),
-          "TPM2_EvictControl");
-    found.forget();
-    kept.forget();
-  }
   check(Esys_EvictControl(connection_.esys(), ESYS_TR_RH_OWNER, loaded.get(), owner.get(), ESYS_TR_NONE, ESYS_TR_NONE,
                           kIdentityHandle, kept.out()),
         "TPM2_EvictControl");
   return kept;
+}
+
+void IdentityKey::evict(Handle persistent) {
+  const Sessions::Authorization owner = sessions_.owner(ESYS_TR_NONE);
+  Handle gone(connection_, Handle::Kind::persistent);
+  check(Esys_EvictControl(connection_.esys(), ESYS_TR_RH_OWNER, persistent.get(), owner.get(), ESYS_TR_NONE,
+                          ESYS_TR_NONE, kIdentityHandle, gone.out()),
+        "TPM2_EvictControl");
+  persistent.forget();
+  gone.forget();
+}
+
+void IdentityKey::evict(const Bytes& area) {
+  const Bytes& ours = area.empty() ? current_.area : area;
+  if (ours.empty()) return;
+  Handle found = openPersistent(connection_);
+  if (!found.valid()) return;
+  EsysPointer<TPM2B_PUBLIC> there;
+  check(Esys_ReadPublic(connection_.esys(), found.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, there.out(), nullptr,
+                        nullptr),
+        "TPM2_ReadPublic");
+  if (marshal(*there) != ours) return;
+  live_.release();
+  evict(std::move(found));
 }
 
 ESYS_TR IdentityKey::handle() {

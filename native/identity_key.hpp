@@ -19,8 +19,8 @@ class IdentityKey {
   ESYS_TR handle();
   /** Flushes the key and remembers it no more. */
   void drop();
-  /** The TPM no longer holds the key, whatever our handle says. */
-  void lost() { live_.release(); }
+  /** Removes what is at 0x81000100 when it is the key with this public area; empty means the remembered one. */
+  void evict(const Bytes& area);
 
   /** Loads a wrapped HMAC key under the SRK; the caller flushes it by letting it go. */
   Handle load(const WrappedKey& key);
@@ -30,6 +30,7 @@ class IdentityKey {
  private:
   Handle loadUnder(const StorageRootKey& srk, const TPM2B_PUBLIC& area, const TPM2B_PRIVATE& secret);
   Handle persist(Handle loaded);
+  void evict(Handle persistent);
 
   Connection& connection_;
   Sessions& sessions_;

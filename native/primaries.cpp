@@ -81,24 +81,42 @@ EndorsementKey Primaries::deriveEk(EkTemplate which) {
   return key;
 }
 
+EndorsementKey Primaries::persistentEk() {
+  EndorsementKey persistent;
+  EsysPointer<TPM2B_PUBLIC> area;
+  if (!readPersistent(connection_, kEkHandle, persistent, area)) return EndorsementKey{};
+  const bool suitable = fits(*area, tpe::ekTemplate(EkTemplate::tcg));
+  if (suitable && isExpected(persistent)) return persistent;
+  if (expectedEkName_.empty()) {
+    throw Failure{"unsuitable", "TPM2_ReadPublic", "0x81010001 holds no RSA-2048 endorsement key of TCG's profile"};
+  }
+  return EndorsementKey{};
+}
+
 EndorsementKey Primaries::endorsementKey() {
+  EndorsementKey persistent = persistentEk();
+  return persistent.handle.get() == ESYS_TR_NONE ? derivedEk() : std::move(persistent);
+}
+
+KnownEndorsementKey Primaries::knownEndorsementKey() {
   {
-    EndorsementKey persistent;
-    EsysPointer<TPM2B_PUBLIC> area;
-    if (readPersistent(connection_, kEkHandle, persistent, area)) {
-      const bool suitable = fits(*area, tpe::ekTemplate(EkTemplate::tcg));
-      if (suitable && isExpected(persistent)) return persistent;
-      if (expectedEkName_.empty()) {
-        throw Failure{"unsuitable", "TPM2_ReadPublic", "0x81010001 holds no RSA-2048 endorsement key of TCG's profile"};
-      }
-    }
+    const EndorsementKey persistent = persistentEk();
+    if (persistent.handle.get() != ESYS_TR_NONE) return {persistent.publicArea, persistent.name, std::nullopt, true};
   }
-  {
-    EndorsementKey derived = deriveEk(ekTemplate_);
-    if (isExpected(derived)) return derived;
+  if (!known_ || knownGeneration_ != connection_.generation()) derivedEk();
+  return *known_;
+}
+
+EndorsementKey Primaries::derivedEk() {
+  forgetEndorsementKey();
+  for (const EkTemplate which :
+       {ekTemplate_, ekTemplate_ == EkTemplate::tcg ? EkTemplate::azureLegacy : EkTemplate::tcg}) {
+    EndorsementKey derived = deriveEk(which);
+    if (!isExpected(derived)) continue;
+    known_ = KnownEndorsementKey{derived.publicArea, derived.name, which, false};
+    knownGeneration_ = connection_.generation();
+    return derived;
   }
-  EndorsementKey other = deriveEk(ekTemplate_ == EkTemplate::tcg ? EkTemplate::azureLegacy : EkTemplate::tcg);
-  if (isExpected(other)) return other;
   throw Failure{"ekChanged", "TPM2_CreatePrimary", "no template gives the endorsement key that is on record"};
 }
 

@@ -21,6 +21,14 @@ struct EndorsementKey : Primary {
   std::optional<EkTemplate> derivedFrom;
 };
 
+/** What {@link EndorsementKey} says without the key being loaded. */
+struct KnownEndorsementKey {
+  Bytes publicArea;
+  Bytes name;
+  std::optional<EkTemplate> derivedFrom;
+  bool persistent = false;
+};
+
 struct StorageRootKey : Primary {
   /** An object at 0x81000001 was left alone because it is no RSA-2048 storage key with noDA. */
   bool strangerAtHandle = false;
@@ -36,14 +44,27 @@ class Primaries {
    * @throws Failure `unsuitable`, `ekChanged`
    */
   EndorsementKey endorsementKey();
+  /**
+   * The same without its handle. A derived EK is remembered: making the RSA key again takes a slow chip most of a
+   * minute. Every call asks the TPM something, so that a connection that broke or a TPM that was reset is noticed.
+   */
+  KnownEndorsementKey knownEndorsementKey();
+  /** The derived EK may be another one by now. */
+  void forgetEndorsementKey() { known_.reset(); }
   /** The SRK: the persistent one at 0x81000001 when it fits, else the derived one. */
   StorageRootKey storageRootKey();
   /** The SRK from the template, whatever is at 0x81000001. */
   StorageRootKey derivedStorageRootKey();
 
-  void expectEkName(Bytes name) { expectedEkName_ = std::move(name); }
+  void expectEkName(Bytes name) {
+    expectedEkName_ = std::move(name);
+    forgetEndorsementKey();
+  }
 
  private:
+  /** The EK at 0x81010001, invalid when there is none that may be used. */
+  EndorsementKey persistentEk();
+  EndorsementKey derivedEk();
   EndorsementKey deriveEk(EkTemplate which);
   bool isExpected(const Primary& key) const { return expectedEkName_.empty() || key.name == expectedEkName_; }
 
@@ -51,6 +72,9 @@ class Primaries {
   Sessions& sessions_;
   EkTemplate ekTemplate_;
   Bytes expectedEkName_;
+  /** The derived EK, and under which generation of the connection it was made. */
+  std::optional<KnownEndorsementKey> known_;
+  unsigned knownGeneration_ = 0;
 };
 
 /** The structure in its marshalled form, with its size. */

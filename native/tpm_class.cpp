@@ -170,7 +170,7 @@ Napi::Value TpmClass::loadIdentityKey(const Napi::CallbackInfo& call) {
 }
 
 Napi::Value TpmClass::unloadIdentityKey(const Napi::CallbackInfo& call) {
-  return post(call.Env(), [](Engine& engine) { return engine.unloadIdentityKey(); });
+  return post(call.Env(), [area = bytes(call[0])](Engine& engine) { return engine.unloadIdentityKey(area); });
 }
 
 Napi::Value TpmClass::sign(const Napi::CallbackInfo& call) {

@@ -1,9 +1,10 @@
-import { X509Certificate, createHmac, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { X509Certificate, randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ManagedTpm } from '../../src/agent/tpm';
 import { chainProblem, readCertificates } from '../../src/common/certificate-chain';
+import { createLogger } from '../../src/common/logger';
 import { makeCredential } from '../../src/provision/tpm/make-credential';
 import { ATTRIBUTES, parsePublicArea } from '../../src/provision/tpm/public-area';
 import { type Swtpm, startSwtpm } from '../support/swtpm';
@@ -22,18 +23,16 @@ afterAll(async () => {
 });
 afterEach(async () => await expectNothingLeft(swtpm));
 
-const CONTEXT = Buffer.from('key digest and serial number');
-
 /** The utility's side: a challenge for this EK and this object's name. */
 async function challenge(
   tpm: ManagedTpm,
   name: Buffer,
-): Promise<{ credentialBlob: Buffer; secret: Buffer; proof: Buffer }> {
+): Promise<{ credentialBlob: Buffer; secret: Buffer; credential: Buffer }> {
   const ek = await tpm.endorsementKey();
   const credential = randomBytes(32);
   return {
     ...makeCredential(parsePublicArea(ek.public), name, credential),
-    proof: createHmac('sha256', credential).update(CONTEXT).digest(),
+    credential,
   };
 }
 
@@ -93,9 +92,8 @@ test('the TPM proves possession of EK and attestation key, also while the hub ke
     const hub = await tpm.activateIdentityKey(await authenticationKeyFor(tpm, randomBytes(32)));
     await tpm.loadIdentityKey(hub);
     const { name } = await tpm.attestationKey();
-    const { credentialBlob, secret, proof } = await challenge(tpm, name);
-    expect(await tpm.proveAttestation(credentialBlob, secret, CONTEXT)).toEqual(proof);
-    expect(await tpm.proveAttestation(credentialBlob, secret, Buffer.from('another'))).not.toEqual(proof);
+    const { credentialBlob, secret, credential } = await challenge(tpm, name);
+    expect(await tpm.activateCredential(credentialBlob, secret)).toEqual(credential);
     await expectNothingLeft(swtpm, 1);
   });
 });
@@ -146,8 +144,8 @@ test('the attestation key survives a restart in its file and is made anew after 
     swtpm,
     async (tpm) => {
       expect((await tpm.attestationKey()).name).toEqual(first.name);
-      const { credentialBlob, secret, proof } = await challenge(tpm, first.name);
-      expect(await tpm.proveAttestation(credentialBlob, secret, CONTEXT)).toEqual(proof);
+      const { credentialBlob, secret, credential } = await challenge(tpm, first.name);
+      expect(await tpm.activateCredential(credentialBlob, secret)).toEqual(credential);
       await swtpm.command(hierarchyCommand(TPM2_CC.Clear, 0x4000000a, authPassword()));
       await expect(tpm.activateCredential(credentialBlob, secret)).rejects.toMatchObject({
         code: 'TPM_KEY_REFUSED',
@@ -155,8 +153,37 @@ test('the attestation key survives a restart in its file and is made anew after 
       const { name } = await tpm.attestationKey();
       expect(name).not.toEqual(first.name);
       const again = await challenge(tpm, name);
-      expect(await tpm.proveAttestation(again.credentialBlob, again.secret, CONTEXT)).toEqual(again.proof);
+      expect(await tpm.activateCredential(again.credentialBlob, again.secret)).toEqual(again.credential);
     },
     { attestationKeyFile },
   );
+});
+
+test('a stored attestation key of which both copies are damaged is replaced', async () => {
+  const attestationKeyFile = join(folder, 'damaged.json');
+  const first = await withTpm(swtpm, async (tpm) => await tpm.attestationKey(), { attestationKeyFile });
+  for (const path of [attestationKeyFile, `${attestationKeyFile}.twin`]) await writeFile(path, 'half a fi');
+  const second = await withTpm(swtpm, async (tpm) => await tpm.attestationKey(), { attestationKeyFile });
+  expect(second.name).not.toEqual(first.name);
+  const third = await withTpm(swtpm, async (tpm) => await tpm.attestationKey(), { attestationKeyFile });
+  expect(third.name).toEqual(second.name);
+});
+
+test('an attestation key that cannot be kept proves possession all the same', async () => {
+  const attestationKeyFile = join(folder, 'not-writable.json');
+  // A folder in the place of the file: the rename that commits fails, for root as well.
+  const obstacle = `${attestationKeyFile}.twin`;
+  await mkdir(join(obstacle, 'child'), { recursive: true });
+  const logged: string[] = [];
+  const logger = createLogger('test', 'info', { write: (line) => logged.push(line) });
+  await withTpm(
+    swtpm,
+    async (tpm) => {
+      const { name } = await tpm.attestationKey();
+      const { credentialBlob, secret, credential } = await challenge(tpm, name);
+      expect(await tpm.activateCredential(credentialBlob, secret)).toEqual(credential);
+    },
+    { attestationKeyFile, logger },
+  );
+  expect(logged.join('')).toContain('the attestation key could not be kept');
 });

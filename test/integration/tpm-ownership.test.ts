@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { ManagedTpm, WrappedKey } from '../../src/agent/tpm';
+import { NativeBackedTpm } from '../../src/agent/tpm/native-tpm';
 import { type Swtpm, startSwtpm } from '../support/swtpm';
 import { authenticationKeyFor, expectNothingLeft, withTpm } from '../support/tpm-fixture';
 import { RH, TPM2_CC, authPassword, hierarchyCommand } from '../support/tpm-wire';
@@ -61,6 +62,23 @@ test('a new owner authorization is asked for, the key stays, and it works once g
     expect(await tpm.sign(data)).toEqual(expected);
   });
   await withTpm(swtpm, async (tpm) => await newKey(tpm), { ownerAuth: owner });
+});
+
+test('an authorization that its giver wipes stays valid, also when the TPM is opened after that', async () => {
+  const owner = Buffer.from('owner');
+  const endorsement = Buffer.from('endorsement');
+  await changeAuth(RH.owner, NONE, owner);
+  await changeAuth(RH.endorsement, NONE, endorsement);
+  const options = { tcti: swtpm.tcti, resourceManaged: false };
+  const auth = { ownerAuth: Buffer.from(owner), endorsementAuth: Buffer.from(endorsement) };
+  // The addon's object is made at the first call, and again after a TPM that stayed silent.
+  const tpm = new NativeBackedTpm({ ...options, ...auth });
+  for (const given of Object.values(auth)) given.fill(0);
+  try {
+    expect(await tpm.signWith(await newKey(tpm), data)).toEqual(expected);
+  } finally {
+    await tpm.close();
+  }
 });
 
 test('an endorsement authorization is asked for and used', async () => {

@@ -1,6 +1,7 @@
-import { Type } from '@sinclair/typebox';
-import { isTpeError } from '../../common/errors/tpe-error';
+import { type Static, Type } from '@sinclair/typebox';
+import { isTpeError, reasonOf } from '../../common/errors/tpe-error';
 import { StateFile } from '../../common/fs/state-file';
+import type { Logger } from '../../common/logger';
 import type { NativeSlot } from './native-slot';
 import type { WrappedKey } from './types';
 
@@ -15,11 +16,15 @@ const Stored = Type.Object({ public: Base64, private: Base64, parent: Base64 });
 export class AttestationKey {
   readonly #slot: NativeSlot;
   readonly #file: StateFile<typeof Stored> | undefined;
+  readonly #logger: Logger | undefined;
   #key: Promise<WrappedKey> | undefined;
+  /** The TPM takes the stored key no more, whatever its parent's name says. */
+  #refused = false;
 
   /** @param path where it is kept; without one it lives as long as the process. */
-  constructor(slot: NativeSlot, path: string | undefined) {
+  constructor(slot: NativeSlot, path: string | undefined, logger: Logger | undefined) {
     this.#slot = slot;
+    this.#logger = logger;
     this.#file = path === undefined ? undefined : new StateFile(path, Stored);
   }
 
@@ -41,13 +46,16 @@ export class AttestationKey {
         native.activateCredential(key.public, key.private, credentialBlob, secret),
       );
     } catch (error) {
-      if (isTpeError(error, 'TPM_KEY_REFUSED')) this.#key = undefined;
+      if (isTpeError(error, 'TPM_KEY_REFUSED')) {
+        this.#refused = true;
+        this.#key = undefined;
+      }
       throw error;
     }
   }
 
   async #load(): Promise<WrappedKey> {
-    const stored = await this.#file?.load();
+    const stored = this.#refused ? undefined : await this.#stored();
     if (stored === undefined || stored.parent !== (await this.#parent())) return await this.#make();
     return {
       public: Buffer.from(stored.public, 'base64'),
@@ -55,13 +63,30 @@ export class AttestationKey {
     };
   }
 
+  async #stored(): Promise<Static<typeof Stored> | undefined> {
+    try {
+      return await this.#file?.load();
+    } catch (error) {
+      if (!isTpeError(error, 'STATE_DAMAGED')) throw error;
+      this.#logger?.warn({ reason: reasonOf(error) }, 'the attestation key is damaged; another one is made');
+      return undefined;
+    }
+  }
+
   async #make(): Promise<WrappedKey> {
     const key = await this.#slot.call('other', (native) => native.createAttestationKey());
-    await this.#file?.save({
+    this.#refused = false;
+    const stored = {
       public: key.public.toString('base64'),
       private: key.private.toString('base64'),
       parent: await this.#parent(),
-    });
+    };
+    try {
+      await this.#file?.save(stored);
+    } catch (error) {
+      // A full disk must not keep the gateway from proving itself; the next start makes another key.
+      this.#logger?.error({ reason: reasonOf(error) }, 'the attestation key could not be kept');
+    }
     return key;
   }
 

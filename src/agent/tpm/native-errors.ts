@@ -122,6 +122,11 @@ function blobCode(verb: Verb): 'TPM_BLOB_INVALID' | 'TPM_CREDENTIAL_REFUSED' | '
   return verb === 'attest' ? 'TPM_CREDENTIAL_REFUSED' : 'TPM_KEY_REFUSED';
 }
 
+/** TPM 2.0 Part 3, 12.2: Load names the private or public area as a parameter, in format one. */
+function objectsToKey(rc: ReturnCode): boolean {
+  return rc.base === RC.INTEGRITY || rc.argument?.kind === 'parameter';
+}
+
 function otherwise(
   command: string,
   verb: Verb,
@@ -137,6 +142,8 @@ function otherwise(
     return 'TPM_BLOB_REFUSED';
   }
   if (verb === 'attest' && command === 'TPM2_ActivateCredential') return 'TPM_CREDENTIAL_REFUSED';
-  if (verb !== 'other' && command === 'TPM2_Load') return 'TPM_KEY_REFUSED';
+  // Whoever hears "refused" gives the key up for good: only what the TPM objects to in the key itself counts, not a TPM
+  // that is broken, was interrupted or lost the parent.
+  if (verb !== 'other' && command === 'TPM2_Load' && objectsToKey(rc)) return 'TPM_KEY_REFUSED';
   return rc.base === RC.FAILURE ? 'TPM_FAILURE_MODE' : 'TPM_COMMAND_FAILED';
 }

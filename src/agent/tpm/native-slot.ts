@@ -21,8 +21,9 @@ export class NativeSlot {
   #watch: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
+  /** @param options copied: the caller wipes the authorization values that it gave. */
   constructor(options: NativeOptions) {
-    this.#options = options;
+    this.#options = withOwnAuthorizations(options);
   }
 
   /** Runs one verb. @throws the registry's TPM_* errors */
@@ -46,7 +47,9 @@ export class NativeSlot {
       Pick<NativeOptions, 'livePublic' | 'livePrivate' | 'expectedEkName' | 'ownerAuth' | 'endorsementAuth'>
     >,
   ): void {
-    this.#options = { ...this.#options, ...changed };
+    const before = this.#options;
+    this.#options = withOwnAuthorizations({ ...before, ...changed });
+    wipeAuthorizations(before);
   }
 
   /** Waits for what is queued, for a bounded time. */
@@ -56,6 +59,7 @@ export class NativeSlot {
   }
 
   async #close(): Promise<void> {
+    wipeAuthorizations(this.#options);
     const native = this.#native;
     this.#native = undefined;
     if (!native) return;
@@ -109,6 +113,20 @@ export class NativeSlot {
       return new TpeError('TPM_CLOSED', {}, { cause: error });
     return toTpmError(error, verb, this.#options);
   }
+}
+
+function withOwnAuthorizations(options: NativeOptions): NativeOptions {
+  const { ownerAuth, endorsementAuth } = options;
+  return {
+    ...options,
+    ownerAuth: Uint8Array.from(ownerAuth),
+    endorsementAuth: Uint8Array.from(endorsementAuth),
+  };
+}
+
+function wipeAuthorizations({ ownerAuth, endorsementAuth }: NativeOptions): void {
+  ownerAuth.fill(0);
+  endorsementAuth.fill(0);
 }
 
 function kindOf(error: unknown): unknown {

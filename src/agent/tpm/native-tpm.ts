@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { type Static, Type } from '@sinclair/typebox';
 import { validate } from '../../common/validate';
 import { AttestationKey } from './attestation-key';
@@ -67,7 +67,7 @@ export class NativeBackedTpm implements ManagedTpm {
       ownerAuth: checked.ownerAuth ?? EMPTY,
       endorsementAuth: checked.endorsementAuth ?? EMPTY,
     });
-    this.#attestation = new AttestationKey(this.#slot, checked.attestationKeyFile);
+    this.#attestation = new AttestationKey(this.#slot, checked.attestationKeyFile, logger);
   }
 
   async ekCertificates(): Promise<readonly EkCertificate[]> {
@@ -97,17 +97,6 @@ export class NativeBackedTpm implements ManagedTpm {
       validate(Blob, credentialBlob, 'credential blob'),
       validate(Blob, secret, 'encrypted secret'),
     );
-  }
-
-  async proveAttestation(
-    credentialBlob: Uint8Array,
-    secret: Uint8Array,
-    context: Uint8Array,
-  ): Promise<Buffer> {
-    const credential = await this.activateCredential(credentialBlob, secret);
-    const proof = createHmac('sha256', credential).update(context).digest();
-    credential.fill(0);
-    return proof;
   }
 
   async info(): Promise<TpmInfo> {
@@ -170,9 +159,10 @@ export class NativeBackedTpm implements ManagedTpm {
     });
   }
 
-  async unloadIdentityKey(): Promise<void> {
+  async unloadIdentityKey(publicArea?: Uint8Array): Promise<void> {
+    const area = publicArea === undefined ? EMPTY : validate(Blob, publicArea, 'public area');
+    await this.#slot.call('other', (native) => native.unloadIdentityKey(area));
     this.#slot.remember({ livePublic: EMPTY, livePrivate: EMPTY });
-    await this.#slot.call('other', (native) => native.unloadIdentityKey());
   }
 
   async sign(data: Uint8Array): Promise<Buffer> {
@@ -191,7 +181,7 @@ export class NativeBackedTpm implements ManagedTpm {
       name,
       'name of the EK',
     );
-    this.#slot.remember({ expectedEkName: checked });
+    this.#slot.remember({ expectedEkName: Uint8Array.from(checked) });
     await this.#slot.call('other', (native) => native.expectEkName(checked));
   }
 

@@ -34,7 +34,7 @@ export interface NativeTpm {
   activateIdentityKey(blob: Uint8Array): Promise<{ public: Buffer; private: Buffer }>;
   signWith(publicArea: Uint8Array, privateArea: Uint8Array, data: Uint8Array): Promise<Buffer>;
   loadIdentityKey(publicArea: Uint8Array, privateArea: Uint8Array): Promise<void>;
-  unloadIdentityKey(): Promise<void>;
+  unloadIdentityKey(publicArea: Uint8Array): Promise<void>;
   sign(data: Uint8Array): Promise<Buffer>;
   random(count: number): Promise<Buffer>;
   ekCertificates(): Promise<{ index: number; content: Buffer }[]>;

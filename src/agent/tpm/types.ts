@@ -87,12 +87,10 @@ export interface ManagedTpm extends Tpm {
    */
   activateCredential(credentialBlob: Uint8Array, secret: Uint8Array): Promise<Buffer>;
   /**
-   * {@link activateCredential}, and HMAC-SHA256(credential, context) instead of the credential.
-   * @param context what the proof is bound to: SHA-256 of the TLS key ‖ serial number.
+   * Flushes the hub key and forgets it, and removes its copy at 0x81000100. Somebody else's object there stays.
+   * @param publicArea TPM2B_PUBLIC of the key whose copy goes; the loaded key's when it is left out.
    */
-  proveAttestation(credentialBlob: Uint8Array, secret: Uint8Array, context: Uint8Array): Promise<Buffer>;
-  /** Flushes the hub key and forgets it. A persistent copy stays until another key takes its place. */
-  unloadIdentityKey(): Promise<void>;
+  unloadIdentityKey(publicArea?: Uint8Array): Promise<void>;
   /** From now on the EK must have this name (34 bytes), whichever template gives it; any other is TPM_EK_CHANGED. */
   expectEndorsementKey(name: Uint8Array): Promise<void>;
   /** Replaces the hierarchies' authorization values, at most 64 bytes each; absent means empty. */
