@@ -64,7 +64,10 @@ export function addAdminApi(app: HttpsApp, options: AdminApiOptions): void {
         const change = validate(Type.Partial(Settings), request.body, 'the settings');
         const { clockOffsetMs, dpsListening, hubListening, ...dps } = change;
         Object.assign(settings, dps);
-        if (clockOffsetMs !== undefined) clock.offsetMs = clockOffsetMs;
+        if (clockOffsetMs !== undefined) {
+          clock.offsetMs = clockOffsetMs;
+          for (const connection of [...context.connections]) connection.clockMoved();
+        }
         if (dpsListening !== undefined) await outages.set('dps', dpsListening);
         if (hubListening !== undefined) await outages.set('hub', hubListening);
         return current();

@@ -5,7 +5,7 @@ import { systemClock } from '../../common/clock';
 import { reasonOf } from '../../common/errors/tpe-error';
 import { type Verdict, Connack, authenticate } from './authenticate';
 import { DeviceSession } from './device-session';
-import type { HubContext, PacketSender } from './hub-context';
+import type { HubContext, ManagedConnection } from './hub-context';
 
 /** IoT Hub's limit on a message, and what topic and header may add. */
 export const LARGEST_MESSAGE_BYTES = 256 * 1024;
@@ -22,13 +22,14 @@ const LONGEST_KEEP_ALIVE_SECONDS = 1767;
  * One MQTT 3.1.1 connection: packets, keep-alive, limits and the life of the token. What the packets mean to a device
  * is the session's business.
  */
-export class HubConnection implements PacketSender {
+export class HubConnection implements ManagedConnection {
   readonly #parser = parser({ protocolVersion: 4 });
   #session: DeviceSession | undefined;
   #connectTimer: Timer;
   #keepAlive: Timer | undefined;
   #keepAliveMs = 0;
   #expiry: Timer | undefined;
+  #expirySeconds = 0;
   /** The first byte came in. */
   #begun = false;
   #connecting = false;
@@ -61,6 +62,13 @@ export class HubConnection implements PacketSender {
     this.#session?.ended(reason);
     this.stream.destroy();
     this.context.connections.delete(this);
+  }
+
+  clockMoved(): void {
+    if (this.#closed || this.#session === undefined) return;
+    this.#expiry?.cancel();
+    const leftMs = this.#expirySeconds * 1000 - this.context.clock.now();
+    this.#expiry = systemClock.after(leftMs, () => this.close('the token expired'));
   }
 
   #data(chunk: Buffer): void {
@@ -182,7 +190,6 @@ export class HubConnection implements PacketSender {
       this.#refuse(verdict.code, packet.clientId, verdict.reason);
       return;
     }
-    const { clock } = this.context;
     const clean = packet.clean ?? true;
     const session = new DeviceSession(
       this,
@@ -195,9 +202,8 @@ export class HubConnection implements PacketSender {
     this.#session = session;
     this.#keepAliveMs = Math.min(packet.keepalive ?? 0, LONGEST_KEEP_ALIVE_SECONDS) * 1500;
     this.#armKeepAlive();
-    this.#expiry = systemClock.after(verdict.expirySeconds * 1000 - clock.now(), () =>
-      this.close('the token expired'),
-    );
+    this.#expirySeconds = verdict.expirySeconds;
+    this.clockMoved();
     this.send({ cmd: 'connack', returnCode: Connack.accepted, sessionPresent: session.present });
     session.begin();
   }

@@ -13,6 +13,12 @@ export interface PacketSender {
   close(reason: string): void;
 }
 
+/** A connection as the emulator manages it. */
+export interface ManagedConnection extends PacketSender {
+  /** The service's clock was set: its token may have expired by it. */
+  clockMoved(): void;
+}
+
 /** What every connection shares. */
 export interface HubContext {
   /** By host name in lower case. */
@@ -22,5 +28,5 @@ export interface HubContext {
   readonly counters: Counters;
   readonly telemetry: TelemetryLog;
   readonly logger: Logger;
-  readonly connections: Set<PacketSender>;
+  readonly connections: Set<ManagedConnection>;
 }

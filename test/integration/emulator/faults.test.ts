@@ -192,6 +192,18 @@ describe('the hub', () => {
     expect(telemetry.map((entry) => entry.body)).toEqual(['late']);
   });
 
+  test('a clock that is set ahead ends connections whose token expired by it, and only those', async () => {
+    const short = await enrolledDevice(emulator, 'hub-7');
+    const long = await enrolledDevice(emulator, 'hub-8');
+    const first = await MqttDevice.connect(emulator, { ...short, expiresInSeconds: 600 });
+    const second = await MqttDevice.connect(emulator, { ...long, expiresInSeconds: 7200 });
+    await admin(emulator, 'PATCH', '/settings', { clockOffsetMs: 3_600_000 });
+    await first.device.whenClosed();
+    second.device.send({ cmd: 'pingreq' });
+    expect(await second.device.next((packet) => packet.cmd === 'pingresp')).toBeDefined();
+    second.device.end();
+  });
+
   test('an ended token is refused, a fresh one is taken', async () => {
     const who = await enrolledDevice(emulator, 'hub-2');
     const password = Buffer.from(sasToken(`${who.hub}/devices/${who.deviceId}`, who.key));
