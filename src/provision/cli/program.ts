@@ -2,6 +2,7 @@ import { Command, type CommanderError } from 'commander';
 import { isTpeError, toTpeError } from '../../common/errors/tpe-error';
 import { redact } from '../../common/redact';
 import { version } from '../../common/version';
+import { addCompletion } from './completion';
 import { addDiscover } from './discover';
 import { addEnroll } from './enroll';
 import { addPasswords } from './passwords';
@@ -29,6 +30,7 @@ export function buildProgram(streams: Streams): Command {
   addStatus(program, streams);
   addVerify(program, streams);
   addPasswords(program, streams);
+  addCompletion(program, streams);
   return program;
 }
 

@@ -101,7 +101,7 @@ const STYLE = `
 body{font:15px/1.45 system-ui,sans-serif;color:#1a1a1a;margin:2.5rem auto;max-width:1180px;padding:0 1rem}
 h1{font-size:1.6rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .6rem}.facts{color:#555;margin:0 0 1.5rem}
 .summary{display:flex;gap:2.5rem;align-items:center;flex-wrap:wrap}table{border-collapse:collapse}
-td,th{padding:.4rem .7rem;text-align:left;vertical-align:top}.devices{width:100%;font-size:.88rem}
+td,th{padding:.4rem .7rem;text-align:left;vertical-align:top}.devices{width:100%;font-size:.88rem}.devices td:nth-child(-n+6){white-space:nowrap}
 .devices th{border-bottom:2px solid #bbb}.devices td{border-bottom:1px solid #e2e2e2}.failed{background:#fdf1e9}
 .number{text-align:right;font-variant-numeric:tabular-nums}.dot{display:inline-block;width:.8em;height:.8em;border-radius:50%;margin-right:.6em}
 code{font-size:.85em;color:#555}@media print{body{margin:0;max-width:none}.failed{background:none}}`;

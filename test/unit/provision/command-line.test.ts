@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buildProgram } from '../../../src/provision/cli/program';
+import { bashCompletion } from '../../../src/provision/cli/completion';
+import { manualPage } from '../../../src/provision/cli/manual';
+
+const docs = join(__dirname, '../../../docs');
+const program = buildProgram({
+  out: { write: () => true },
+  err: { write: () => true },
+  signal: new AbortController().signal,
+  exit: () => undefined,
+});
+const flags = program.commands.flatMap(({ options }) => options.map(({ long }) => String(long)));
+
+test('the manual page in the repository is the one that the program describes', async () => {
+  expect(await readFile(join(docs, 'man/tpe-provision.1'), 'utf8')).toBe(manualPage(program));
+});
+
+test('every flag and every command is in the reference', async () => {
+  const text = await readFile(join(docs, 'reference/tpe-provision.md'), 'utf8');
+  expect(
+    [...new Set(flags)].filter((flag) => !text.includes(`\`${flag}`) && !text.includes(`, \`${flag}`)),
+  ).toEqual([]);
+  expect(
+    program.commands.map((command) => command.name()).filter((name) => !text.includes(`## ${name}`)),
+  ).toEqual([]);
+});
+
+test('bash completes commands and flags', () => {
+  const script = `${bashCompletion(program)}
+COMP_WORDS=(tpe-provision run --id); COMP_CWORD=2; _tpe_provision; echo "\${COMPREPLY[@]}"
+COMP_WORDS=(tpe-provision dis); COMP_CWORD=1; _tpe_provision; echo "\${COMPREPLY[@]}"`;
+  expect(execFileSync('bash', ['-c', script], { encoding: 'utf8' })).toBe('--id-scope\ndiscover\n');
+});
+
+test('no flag takes a secret', () => {
+  const secret = /password|key|secret/;
+  const named = flags.filter((flag) => secret.test(flag) && !/-(file|list)$/.test(flag));
+  expect(named).toEqual([]);
+});

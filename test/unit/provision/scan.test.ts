@@ -1,0 +1,93 @@
+import { type Socket, createSocket } from 'node:dgram';
+import { type Answer, decodeProbe, encodeAnswer } from '../../../src/protocol/discovery';
+import { Scan } from '../../../src/provision/discovery/scan';
+
+let socket: Socket;
+beforeEach(async () => {
+  socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', () => resolve()));
+});
+afterEach(() => new Promise<void>((resolve) => socket.close(() => resolve())));
+
+function answer(nonce: string, change: Partial<Answer> = {}): Answer {
+  return {
+    tpe: 1,
+    type: 'answer',
+    nonce,
+    deviceId: 'one',
+    serialNumber: 'TAICB1046771',
+    mac: '0090e8000001',
+    modelName: 'UC',
+    firmwareVersion: '1',
+    address: '10.9.9.9',
+    port: 8443,
+    apiBase: '/api/v1',
+    keySha256: `${'A'.repeat(43)}=`,
+    ...change,
+  };
+}
+
+/** Lets `reply` answer every probe and scans. */
+async function scan(reply: (nonce: string, send: (datagram: Uint8Array) => void) => void, broadcast = false) {
+  socket.on('message', (datagram, source) => {
+    const probe = decodeProbe(datagram);
+    if (probe !== undefined) reply(probe.nonce, (bytes) => socket.send(bytes, source.port, source.address));
+  });
+  const { port } = socket.address();
+  const targets = [{ address: '127.0.0.1', port, family: 4 as const, broadcast }];
+  const running = new Scan({ targets, durationMs: 600, rounds: 2 });
+  const gateways = await running.run();
+  return { gateways, dropped: running.dropped };
+}
+
+test('a gateway that answers every probe is found once, at the address the answer came from', async () => {
+  const { gateways } = await scan((nonce, send) => send(encodeAnswer(answer(nonce))), true);
+  expect(gateways).toMatchObject([{ deviceId: 'one', address: '127.0.0.1' }]);
+});
+
+test.each([
+  ['replayed with an old nonce', () => encodeAnswer(answer('AAAAAAAAAAAAAAAAAAAAAA=='))],
+  ['oversized', (nonce: string) => Buffer.concat([encodeAnswer(answer(nonce)), Buffer.alloc(1500, 0x20)])],
+  ['not JSON', () => Buffer.from('garbage')],
+  ['empty', () => Buffer.alloc(0)],
+  ['of another version', (nonce: string) => encodeAnswer({ ...answer(nonce), tpe: 2 as never })],
+  [
+    'with a control character in its serial',
+    (nonce: string) => encodeAnswer(answer(nonce, { serialNumber: 'A\u001b[2J' })),
+  ],
+])('an answer that is %s is not believed', async (_what, make) => {
+  const { gateways } = await scan((nonce, send) => send(make(nonce)), true);
+  expect(gateways).toEqual([]);
+});
+
+test('a flood of invented gateways from one address is bounded and told', async () => {
+  const { gateways, dropped } = await scan((nonce, send) => {
+    for (let n = 0; n < 2000; n += 1) {
+      send(encodeAnswer(answer(nonce, { deviceId: `rogue-${n}`, serialNumber: `TAICB${n}` })));
+    }
+  }, true);
+  expect(gateways).toHaveLength(64);
+  expect(dropped).toBeGreaterThan(0);
+});
+
+test('a forged answer with the device id of another gateway does not hide it', async () => {
+  const { gateways } = await scan((nonce, send) => {
+    send(encodeAnswer(answer(nonce, { keySha256: `${'B'.repeat(43)}=` })));
+    send(encodeAnswer(answer(nonce)));
+  }, true);
+  expect(gateways.map(({ keySha256 }) => keySha256[0])).toEqual(['B', 'A']);
+});
+
+test('a scan of named addresses ends when all have answered', async () => {
+  const started = performance.now();
+  await scan((nonce, send) => send(encodeAnswer(answer(nonce))));
+  expect(performance.now() - started).toBeLessThan(550);
+});
+
+test('an address that cannot be sent to is told once', async () => {
+  const problems: string[] = [];
+  const targets = [{ address: '127.0.0.1', port: 9, family: 4 as const, from: '203.0.113.1' }];
+  await new Scan({ targets, durationMs: 50, onProblem: (_target, reason) => problems.push(reason) }).run();
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toContain('EADDRNOTAVAIL');
+});
