@@ -61,6 +61,8 @@ state_is() { [ "$(field "$(ctl status --json)" provisioning.state)" = "$1" ]; }
 mkdir -p "$work"/{upper,overlay,root,tpm,emulator,plant}
 mount -t overlay overlay -o "lowerdir=$tree,upperdir=$work/upper,workdir=$work/overlay" "$work/root"
 
+echo '127.0.0.1 localhost' >"$work/root/etc/hosts"
+
 # A TPM with certificates, behind a pseudo-terminal that the container knows as /dev/tpmrm0.
 port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
 swtpm_setup --tpm2 --tpmstate "$work/tpm" --create-ek-cert --overwrite >/dev/null
