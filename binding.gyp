@@ -29,6 +29,8 @@
       "defines": [
         "NAPI_VERSION=8",
         "NAPI_DISABLE_CPP_EXCEPTIONS",
+        # A worker thread that is being terminated can run no JavaScript: what fails for that is no reason to abort.
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
         "TPE_TSS_VERSION=\"<!(pkg-config --modversion tss2-esys)\""
       ],
       "cflags!": ["-fno-exceptions"],

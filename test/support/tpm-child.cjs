@@ -67,7 +67,7 @@ const scenarios = {
   /** Signs from worker threads and terminates each in the middle. */
   async workers() {
     const outcome = [];
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 12; i++) {
       const worker = new Worker(module.filename, {
         workerData: [addon, tcti, 'signForEver', livePublic, livePrivate],
       });
