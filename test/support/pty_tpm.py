@@ -1,6 +1,8 @@
-"""Poses as a TPM device: a raw pseudo-terminal whose commands go to a TPM on a TCP port, one at a time.
+"""Poses as a TPM device: a raw pseudo-terminal whose commands go to a TPM on a socket in the file system.
 
-usage: pty_tpm.py PORT
+One at a time, as the kernel's device does.
+
+usage: pty_tpm.py SOCKET
 Prints the path of the device. A line "silent" on standard input swallows commands from then on, "answer" ends that;
 each is confirmed by the same line on standard output.
 """
@@ -40,7 +42,8 @@ def main():
             command = read_frame(lambda size: os.read(master, size))
             if silent:
                 continue
-            with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as tpm:
+            with socket.socket(socket.AF_UNIX) as tpm:
+                tpm.connect(sys.argv[1])
                 tpm.sendall(command)
                 os.write(master, read_frame(tpm.recv))
 

@@ -1,6 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { type Server, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,7 +14,6 @@ import {
 
 const run = promisify(execFile);
 const INSTALL = 'install it with: apt-get install swtpm swtpm-tools libtss2-tcti-swtpm0';
-const STARTS_TRIED = 10;
 const START_TIMEOUT_MS = 15_000;
 
 export interface SwtpmOptions {
@@ -29,8 +27,8 @@ export interface SwtpmOptions {
 export interface Swtpm {
   /** TCTI configuration for the agent, the addon and tpm2-tools (`TPM2TOOLS_TCTI`). */
   readonly tcti: string;
-  /** Data port; the control port is the next one. */
-  readonly port: number;
+  /** Path of the command socket; the control socket's has `.ctrl` behind it. */
+  readonly socket: string;
   /** Changes with every restart. */
   readonly pid: number;
   readonly stateDir: string;
@@ -40,7 +38,7 @@ export interface Swtpm {
   stop(): Promise<void>;
   /** SIGKILL, as a power cut would: what the TPM has not written is lost. The state stays for {@link start}. */
   kill(): Promise<void>;
-  /** Starts it again on the same ports after {@link kill}. */
+  /** Starts it again on the same sockets after {@link kill}. */
   start(): Promise<void>;
   /** {@link kill} and {@link start}: TPM Reset; transient objects and sessions are gone, persistent ones stay. */
   restart(): Promise<void>;
@@ -52,47 +50,22 @@ export interface Swtpm {
   command(bytes: Uint8Array): Promise<Buffer>;
 }
 
-async function listen(port: number): Promise<Server | undefined> {
-  return await new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(undefined));
-    server.listen(port, '127.0.0.1', () => resolve(server));
-  });
-}
-
-async function closed(server: Server | undefined): Promise<void> {
-  if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
-}
-
-/** A port whose successor is free too: the swtpm TCTI expects the control port at data port + 1. */
-async function freePortPair(): Promise<number> {
-  for (let i = 0; i < 50; i++) {
-    const data = await listen(0);
-    const address = data?.address();
-    const port = typeof address === 'object' && address ? address.port : 65535;
-    const control = port < 65535 ? await listen(port + 1) : undefined;
-    await Promise.all([closed(data), closed(control)]);
-    if (control) return port;
-  }
-  throw new Error('no two free neighbouring TCP ports found on 127.0.0.1');
-}
-
 async function whenExited(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   await new Promise<void>((resolve) => child.once('exit', () => resolve()));
 }
 
-/** Starts swtpm and waits until it answers; `undefined` when another process took one of the ports first. */
-async function spawnSwtpm(stateDir: string, port: number): Promise<ChildProcess | undefined> {
-  // Written after both sockets listen, so that an answer on the port cannot be another process's.
+/** Starts swtpm and waits until it listens. */
+async function spawnSwtpm(stateDir: string, socket: string): Promise<ChildProcess> {
+  // Written after both sockets listen.
   const pidFile = join(stateDir, 'swtpm.pid');
-  await rm(pidFile, { force: true });
+  await Promise.all([pidFile, socket, `${socket}.ctrl`].map(async (path) => await rm(path, { force: true })));
   const child = spawn(
     'swtpm',
     [
       ...['socket', '--tpm2', '--tpmstate', `dir=${stateDir}`],
-      ...['--server', `type=tcp,port=${port},bindaddr=127.0.0.1`],
-      ...['--ctrl', `type=tcp,port=${port + 1},bindaddr=127.0.0.1`],
+      ...['--server', `type=unixio,path=${socket}`],
+      ...['--ctrl', `type=unixio,path=${socket}.ctrl`],
       ...['--pid', `file=${pidFile}`, '--flags', 'not-need-init,startup-clear'],
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
@@ -104,10 +77,7 @@ async function spawnSwtpm(stateDir: string, port: number): Promise<ChildProcess 
   const deadline = Date.now() + START_TIMEOUT_MS;
   while (Date.now() < deadline) {
     if (missing) throw new Error(`swtpm cannot be started; ${INSTALL}`, { cause: missing });
-    if (child.exitCode !== null) {
-      if (/in use|bind/i.test(complaint)) return undefined;
-      throw new Error(`swtpm ended with ${child.exitCode}: ${complaint}`);
-    }
+    if (child.exitCode !== null) throw new Error(`swtpm ended with ${child.exitCode}: ${complaint}`);
     if ((await readFile(pidFile, 'utf8').catch(() => '')).trim() === String(child.pid)) return child;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -155,34 +125,31 @@ async function makeEkCertificates(stateDir: string, caFolder: string): Promise<v
   }
 }
 
-/** Starts a software TPM on free ports. Fails, saying how to install it, when swtpm is not there. */
+/**
+ * Starts a software TPM. Fails, saying how to install it, when swtpm is not there.
+ * Its sockets are in the file system: the swtpm TCTI connects anew for every command, and over TCP each connection
+ * would hold a port for a minute after its end.
+ */
 export async function startSwtpm(options: SwtpmOptions = {}): Promise<Swtpm> {
-  const temporary = options.stateDir === undefined ? await mkdtemp(join(tmpdir(), 'tpe-swtpm-')) : undefined;
-  const stateDir = options.stateDir ?? join(temporary ?? '', 'state');
+  // Not in `stateDir`: a socket's path has 107 bytes at the most.
+  const temporary = await mkdtemp(join(tmpdir(), 'tpe-swtpm-'));
+  const stateDir = options.stateDir ?? join(temporary, 'state');
   await mkdir(stateDir, { recursive: true });
-  const caFolder = join(temporary ?? stateDir, 'ca');
+  const caFolder = join(options.stateDir ?? temporary, 'ca');
   if (options.ekCert) await makeEkCertificates(stateDir, caFolder);
 
-  let port = 0;
-  let child: ChildProcess | undefined;
-  for (let tries = 0; child === undefined && tries < STARTS_TRIED; tries++) {
-    port = await freePortPair();
-    child = await spawnSwtpm(stateDir, port);
-  }
-  if (!child) throw new Error(`swtpm found its ports taken ${STARTS_TRIED} times`);
-  let current = child;
+  const socket = join(temporary, 'socket');
+  let current = await spawnSwtpm(stateDir, socket);
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     current.kill(signal);
     await whenExited(current);
   };
   const start = async (): Promise<void> => {
-    const again = await spawnSwtpm(stateDir, port);
-    if (!again) throw new Error(`port ${port} was taken while swtpm was down`);
-    current = again;
+    current = await spawnSwtpm(stateDir, socket);
   };
   return {
-    tcti: `swtpm:host=127.0.0.1,port=${port}`,
-    port,
+    tcti: `swtpm:path=${socket}`,
+    socket,
     get pid() {
       return current.pid ?? 0;
     },
@@ -190,7 +157,7 @@ export async function startSwtpm(options: SwtpmOptions = {}): Promise<Swtpm> {
     caFolder,
     async stop() {
       await end('SIGTERM');
-      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+      await rm(temporary, { recursive: true, force: true });
     },
     kill: async () => await end('SIGKILL'),
     start,
@@ -198,14 +165,14 @@ export async function startSwtpm(options: SwtpmOptions = {}): Promise<Swtpm> {
       await end('SIGKILL');
       await start();
     },
-    transientHandles: async () => await handlesFrom(port, TRANSIENT_FIRST),
+    transientHandles: async () => await handlesFrom(socket, TRANSIENT_FIRST),
     async sessions() {
       return [
-        ...(await handlesFrom(port, LOADED_SESSION_FIRST)),
-        ...(await handlesFrom(port, SAVED_SESSION_FIRST)),
+        ...(await handlesFrom(socket, LOADED_SESSION_FIRST)),
+        ...(await handlesFrom(socket, SAVED_SESSION_FIRST)),
       ];
     },
-    persistentHandles: async () => await handlesFrom(port, PERSISTENT_FIRST),
-    command: async (bytes) => await rawCommand(port, bytes),
+    persistentHandles: async () => await handlesFrom(socket, PERSISTENT_FIRST),
+    command: async (bytes) => await rawCommand(socket, bytes),
   };
 }

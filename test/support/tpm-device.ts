@@ -17,7 +17,7 @@ export interface TpmDevice {
 
 /** Starts the device; needs python3. */
 export async function startTpmDevice(swtpm: Swtpm): Promise<TpmDevice> {
-  const child = spawn('python3', [join(__dirname, 'pty_tpm.py'), String(swtpm.port)], {
+  const child = spawn('python3', [join(__dirname, 'pty_tpm.py'), swtpm.socket], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');

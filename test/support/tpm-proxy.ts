@@ -1,4 +1,8 @@
-import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type Socket, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Swtpm } from './swtpm';
 
 /** A TPM response without sessions that carries `code`. */
@@ -30,13 +34,6 @@ export interface TpmProxy {
   stop(): Promise<void>;
 }
 
-async function listening(server: Server, port: number): Promise<boolean> {
-  return await new Promise((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => resolve(true));
-  });
-}
-
 /** Calls `frame` for each TPM structure in the stream, cut by the size in its header. */
 function onFrames(socket: Socket, frame: (bytes: Buffer) => void): void {
   let held = Buffer.alloc(0);
@@ -50,7 +47,7 @@ function onFrames(socket: Socket, frame: (bytes: Buffer) => void): void {
   });
 }
 
-/** Starts a proxy in front of `swtpm`, on two neighbouring free ports as the swtpm TCTI wants them. */
+/** Starts a proxy in front of `swtpm`, on two sockets as the swtpm TCTI wants them. */
 export async function startTpmProxy(swtpm: Swtpm): Promise<TpmProxy> {
   const sockets = new Set<Socket>();
   const track = (socket: Socket): Socket => {
@@ -78,7 +75,7 @@ export async function startTpmProxy(swtpm: Swtpm): Promise<TpmProxy> {
 
   const dataServer = createServer((client) => {
     track(client);
-    const upstream = track(connect(swtpm.port, '127.0.0.1'));
+    const upstream = track(connect(swtpm.socket));
     client.on('close', () => upstream.destroy());
     upstream.on('close', () => client.destroy());
     const commands: Buffer[] = [];
@@ -98,31 +95,30 @@ export async function startTpmProxy(swtpm: Swtpm): Promise<TpmProxy> {
   });
   const controlServer = createServer((client) => {
     track(client);
-    const upstream = track(connect(swtpm.port + 1, '127.0.0.1'));
+    const upstream = track(connect(`${swtpm.socket}.ctrl`));
     client.pipe(upstream).pipe(client);
     client.on('close', () => upstream.destroy());
   });
 
-  for (let tries = 0; tries < 20; tries++) {
-    if (!(await listening(dataServer, 0))) throw new Error('no free TCP port on 127.0.0.1');
-    const { port } = dataServer.address() as AddressInfo;
-    if (await listening(controlServer, port + 1)) {
-      return Object.assign(state, {
-        tcti: `swtpm:host=127.0.0.1,port=${port}`,
-        dropConnections() {
-          for (const socket of sockets) socket.destroy();
-        },
-        async stop() {
-          for (const socket of sockets) socket.destroy();
-          await Promise.all(
-            [dataServer, controlServer].map(
-              async (server) => await new Promise<void>((resolve) => server.close(() => resolve())),
-            ),
-          );
-        },
-      });
-    }
-    await new Promise<void>((resolve) => dataServer.close(() => resolve()));
-  }
-  throw new Error('no two free neighbouring TCP ports found on 127.0.0.1');
+  const folder = await mkdtemp(join(tmpdir(), 'tpe-proxy-'));
+  const path = join(folder, 'socket');
+  await Promise.all([
+    once(dataServer.listen(path), 'listening'),
+    once(controlServer.listen(`${path}.ctrl`), 'listening'),
+  ]);
+  return Object.assign(state, {
+    tcti: `swtpm:path=${path}`,
+    dropConnections() {
+      for (const socket of sockets) socket.destroy();
+    },
+    async stop() {
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(
+        [dataServer, controlServer].map(
+          async (server) => await new Promise<void>((resolve) => server.close(() => resolve())),
+        ),
+      );
+      await rm(folder, { recursive: true, force: true });
+    },
+  });
 }

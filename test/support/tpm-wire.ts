@@ -9,12 +9,12 @@ export const PERSISTENT_FIRST = 0x81000000;
 export const LOADED_SESSION_FIRST = 0x02000000;
 export const SAVED_SESSION_FIRST = 0x03000000;
 
-/** Sends one raw TPM command to a TPM on a TCP port and resolves with its whole answer. */
-export async function rawCommand(port: number, command: Uint8Array, timeoutMs = 10_000): Promise<Buffer> {
+/** Sends one raw TPM command to the TPM on a socket in the file system and resolves with its whole answer. */
+export async function rawCommand(path: string, command: Uint8Array, timeoutMs = 10_000): Promise<Buffer> {
   return await new Promise((resolve, reject) => {
     let answer = Buffer.alloc(0);
-    const socket = connect(port, '127.0.0.1');
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`the TPM on port ${port} is silent`)));
+    const socket = connect(path);
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`the TPM on ${path} is silent`)));
     socket.once('connect', () => socket.write(command));
     socket.on('data', (part) => {
       answer = Buffer.concat([answer, part]);
@@ -24,9 +24,7 @@ export async function rawCommand(port: number, command: Uint8Array, timeoutMs = 
       }
     });
     socket.once('error', reject);
-    socket.once('close', () =>
-      reject(new Error(`the TPM on port ${port} hung up after ${answer.length} bytes`)),
-    );
+    socket.once('close', () => reject(new Error(`the TPM on ${path} hung up after ${answer.length} bytes`)));
   });
 }
 
@@ -40,12 +38,12 @@ export function command(code: number, parameters: Uint8Array = Buffer.alloc(0)):
 }
 
 /** All handles of the range that starts at `first` (TPM2_GetCapability, TPM_CAP_HANDLES). */
-export async function handlesFrom(port: number, first: number): Promise<number[]> {
+export async function handlesFrom(path: string, first: number): Promise<number[]> {
   const parameters = Buffer.alloc(12);
   parameters.writeUInt32BE(TPM_CAP_HANDLES, 0);
   parameters.writeUInt32BE(first, 4);
   parameters.writeUInt32BE(254, 8);
-  const answer = await rawCommand(port, command(TPM_CC_GET_CAPABILITY, parameters));
+  const answer = await rawCommand(path, command(TPM_CC_GET_CAPABILITY, parameters));
   const code = answer.readUInt32BE(6);
   if (code !== 0) throw new Error(`TPM2_GetCapability answered 0x${code.toString(16)}`);
   const count = answer.readUInt32BE(15);

@@ -22,7 +22,7 @@ type AuthenticationProvider = Parameters<typeof Client.fromAuthenticationProvide
 
 /** Microsoft's security client on a software TPM. */
 export function securityClient(tpm: Swtpm, registrationId: string): TpmSecurityClient {
-  return new TpmSecurityClient(registrationId, tssTpm(tpm.port));
+  return new TpmSecurityClient(registrationId, tssTpm(tpm.socket));
 }
 
 export async function endorsementKeyOf(security: TpmSecurityClient): Promise<string> {

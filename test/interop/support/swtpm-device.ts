@@ -3,7 +3,7 @@ import { rawCommand } from '../../support/tpm-wire';
 
 /** tss.js's TPM device on swtpm's command socket; its own device opens /dev/tpm0. */
 class SwtpmDevice {
-  constructor(private readonly port: number) {}
+  constructor(private readonly path: string) {}
 
   /** @returns null for "no error", as tss.js has it. */
   connect(continuation: (error: null) => void): null {
@@ -12,7 +12,7 @@ class SwtpmDevice {
   }
 
   dispatchCommand(command: Buffer, continuation: (error: unknown, response?: Buffer) => void): void {
-    rawCommand(this.port, command).then(
+    rawCommand(this.path, command).then(
       (response) => setImmediate(continuation, null, response),
       (error: unknown) => setImmediate(continuation, error),
     );
@@ -23,9 +23,9 @@ class SwtpmDevice {
   }
 }
 
-/** A tss.js TPM on the swtpm that listens on this port. */
-export function tssTpm(port: number): Tpm {
+/** A tss.js TPM on the swtpm with this command socket. */
+export function tssTpm(path: string): Tpm {
   const tpm = new Tpm(false);
-  Reflect.set(tpm, 'device', new SwtpmDevice(port));
+  Reflect.set(tpm, 'device', new SwtpmDevice(path));
   return tpm;
 }
