@@ -269,7 +269,7 @@ function showWhatNext(ready, secrets, emulator) {
   console.log(`
   Log in and look around (the certificate is the gateway's own, hence -k; tpe-provision pins its key):
 
-    TOKEN=$(curl -sk ${base}/auth -d '{"acceptEULA":true,"name":"admin","password":"${secrets.password}"}' \\
+    TOKEN=$(curl -sk ${base}/auth -H 'Content-Type: application/json' -d '{"acceptEULA":true,"name":"admin","password":"${secrets.password}"}' \\
       | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
     curl -sk -H "Authorization: Bearer $TOKEN" ${base}/provisioning
     curl -sk -H "Authorization: Bearer $TOKEN" ${base}/device/general

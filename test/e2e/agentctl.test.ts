@@ -99,6 +99,7 @@ test('check names what is wrong, by exit code and JSON', async () => {
       'srk',
       'tpm-lockout',
       'agent',
+      'api',
       'api-certificate',
       'clock',
       'state-folder',

@@ -104,7 +104,8 @@ export async function agentFacts(sources: LocalSources): Promise<AgentFacts> {
       ? {}
       : {
           provisioning: live.provisioning(),
-          discoveryEnabled: live.discovery().enabled,
+          discovery: live.discovery(),
+          api: live.api(),
           passwordMustChange: live.passwordMustChange(),
         }),
     ...(factory === undefined

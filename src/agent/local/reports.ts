@@ -17,6 +17,9 @@ const Identity = Type.Object({
   deviceId: Type.String(),
 });
 
+const Discovery = Type.Object({ enabled: Type.Boolean(), port: Type.Integer() });
+const Api = Type.Object({ address: Type.String(), port: Type.Integer(), keySha256: Type.String() });
+
 /** `tpe-agentctl status`. */
 export const StatusReport = Type.Object({
   running: Type.Boolean(),
@@ -26,8 +29,8 @@ export const StatusReport = Type.Object({
   identity: Identity,
   /** Only from a running agent. */
   provisioning: Type.Optional(ProvisioningStatus),
-  discovery: Type.Optional(Type.Object({ enabled: Type.Boolean(), port: Type.Integer() })),
-  api: Type.Optional(Type.Object({ address: Type.String(), port: Type.Integer(), keySha256: Type.String() })),
+  discovery: Type.Optional(Discovery),
+  api: Type.Optional(Api),
   tpm: Type.Object({ available: Type.Boolean(), problem: Type.Optional(Problem) }),
 });
 export type StatusReport = Static<typeof StatusReport>;
@@ -72,7 +75,9 @@ export const AgentFacts = Type.Object({
     registrationId: Type.String(),
   }),
   provisioning: Type.Optional(ProvisioningStatus),
-  discoveryEnabled: Type.Optional(Type.Boolean()),
+  /** Of a running agent, with the port it really has: the settings may leave the choice to the system. */
+  discovery: Type.Optional(Discovery),
+  api: Type.Optional(Api),
   /** The administrator still has to choose a password. */
   passwordMustChange: Type.Optional(Type.Boolean()),
   factory: Type.Optional(Type.Object({ serialNumber: Type.String(), ekName: Type.Optional(Type.String()) })),

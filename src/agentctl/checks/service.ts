@@ -74,14 +74,17 @@ const certificate: Check = {
 const api: Check = {
   id: 'api',
   title: 'REST API',
-  async run({ machine, running, settings }) {
-    if (!running) return finding('skipped', 'the agent does not run', 'See the check "agent".');
-    const host = ['::', '0.0.0.0'].includes(settings.api.address) ? '127.0.0.1' : settings.api.address;
-    const problem = await machine.connect(host, settings.api.port, { anyKey: true });
-    if (problem === undefined) return ok(`answers on port ${settings.api.port}`);
+  async run({ machine, facts }) {
+    if (facts.api === undefined) {
+      return finding('skipped', 'the agent does not run', 'See the check "agent".');
+    }
+    const { address, port } = facts.api;
+    const host = ['::', '0.0.0.0'].includes(address) ? '127.0.0.1' : address;
+    const problem = await machine.connect(host, port, { anyKey: true });
+    if (problem === undefined) return ok(`answers on port ${port}`);
     return finding(
       'failed',
-      `port ${settings.api.port}: ${problem}`,
+      `port ${port}: ${problem}`,
       'Look into the log: journalctl -u tpe-agent; another program may hold the port.',
     );
   },
@@ -90,19 +93,20 @@ const api: Check = {
 const discovery: Check = {
   id: 'discovery',
   title: 'Discovery',
-  run({ facts, settings }) {
-    if (facts.discoveryEnabled === undefined) {
+  run({ facts }) {
+    if (facts.discovery === undefined) {
       return finding('skipped', 'only a running agent knows', 'Start the agent: systemctl start tpe-agent.');
     }
+    const { enabled, port } = facts.discovery;
     const commissioned = facts.provisioning?.state === 'connected';
-    if (facts.discoveryEnabled && commissioned) {
+    if (enabled && commissioned) {
       return finding(
         'warning',
-        `open on UDP ${settings.discovery.port} although the gateway is connected`,
+        `open on UDP ${port} although the gateway is connected`,
         'It closes when its window ends; close it now with PUT /system/discovery {"enable":false}.',
       );
     }
-    if (facts.discoveryEnabled) return ok(`open on UDP ${settings.discovery.port}`);
+    if (enabled) return ok(`open on UDP ${port}`);
     if (commissioned) return ok('closed after commissioning');
     return finding(
       'warning',
@@ -115,7 +119,7 @@ const discovery: Check = {
 const firewall: Check = {
   id: 'firewall',
   title: 'Firewall',
-  async run({ machine, settings }) {
+  async run({ machine, settings, facts }) {
     const rules = await machine.run('nft', ['list', 'ruleset']);
     if (rules?.status !== 0) {
       return finding(
@@ -126,13 +130,15 @@ const firewall: Check = {
     }
     const closed = /hook input [^}]*policy drop/s.test(rules.output);
     const names = (port: number): boolean => new RegExp(`dport[^\\n]*\\b${port}\\b`).test(rules.output);
-    const missing = [settings.api.port, settings.discovery.port].filter((port) => closed && !names(port));
+    const apiPort = facts.api?.port ?? settings.api.port;
+    const discoveryPort = facts.discovery?.port ?? settings.discovery.port;
+    const missing = [apiPort, discoveryPort].filter((port) => closed && !names(port));
     if (missing.length === 0)
       return ok(closed ? 'drops by default, our ports are named' : 'does not drop by default');
     return finding(
       'warning',
       `drops by default, and no rule names port ${missing.join(' or ')}`,
-      `Accept TCP ${settings.api.port} and UDP ${settings.discovery.port} from the commissioning network.`,
+      `Accept TCP ${apiPort} and UDP ${discoveryPort} from the commissioning network.`,
     );
   },
 };

@@ -85,7 +85,8 @@ const facts: AgentFacts = {
     assignedHub: 'hub',
     counters: { registrations: 1, connects: 1, tokens: 1 },
   },
-  discoveryEnabled: false,
+  discovery: { enabled: false, port: 40404 },
+  api: { address: '::', port: 8443, keySha256: '' },
   passwordMustChange: false,
   factory: { serialNumber: 'TAICB1046771', ekName: 'ab' },
 };
@@ -127,7 +128,8 @@ const answering = (program: string, output: string): CheckContext =>
 function offline(): AgentFacts {
   const known: Partial<AgentFacts> = { ...facts };
   delete known.provisioning;
-  delete known.discoveryEnabled;
+  delete known.discovery;
+  delete known.api;
   delete known.passwordMustChange;
   return known as AgentFacts;
 }
@@ -326,7 +328,12 @@ const broken: [string, CheckResult, string, CheckContext][] = [
     'an API that does not answer',
     withMachine({ connect: () => Promise.resolve('ECONNREFUSED') }),
   ],
-  ['discovery', 'warning', 'discovery open after commissioning', withFacts({ discoveryEnabled: true })],
+  [
+    'discovery',
+    'warning',
+    'discovery open after commissioning',
+    withFacts({ discovery: { enabled: true, port: 40404 } }),
+  ],
   [
     'firewall',
     'warning',
