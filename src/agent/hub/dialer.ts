@@ -1,4 +1,5 @@
 import type { Agent } from 'node:http';
+import { serverIdentityProblem } from '../../common/http/server-identity';
 import type { IClientOptions, MqttClient } from 'mqtt';
 
 export type MqttConnect = (uri: string, options: IClientOptions) => MqttClient;
@@ -13,6 +14,9 @@ export interface DialOptions {
   /** HTTP proxy for WebSockets, made by https-proxy-agent. */
   readonly proxy?: Agent;
 }
+
+/** mqtt.js hands these to `tls.connect`; its types know only the first. */
+const TLS = { rejectUnauthorized: true, checkServerIdentity: serverIdentityProblem };
 
 /** `mqtts://HOST[:PORT]` of the SDK as the address of IoT Hub's WebSocket. */
 function webSocketUri(uri: string): string {
@@ -49,7 +53,7 @@ export class Dialer {
       ...(ca === undefined ? {} : { ca }),
       connectTimeout: connectTimeoutMs,
       keepalive: keepAliveSec,
-      rejectUnauthorized: true,
+      ...TLS,
       ...(proxy === undefined ? {} : { wsOptions: { agent: proxy } }),
     });
     client.on('error', (error) => (this.#lastError = error));

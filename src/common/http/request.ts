@@ -4,6 +4,7 @@ import { type RequestOptions, request as httpsRequest } from 'node:https';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { createHash, X509Certificate } from 'node:crypto';
 import { TpeError, codeOf, reasonOf } from '../errors/tpe-error';
+import { serverIdentityProblem } from './server-identity';
 
 /** One HTTPS call. Address literals with a zone id (`fe80::1%eth0`) work, which URL and fetch refuse. */
 export interface HttpsCall {
@@ -104,6 +105,7 @@ export async function httpsCall(call: HttpsCall): Promise<HttpsAnswer> {
       },
       minVersion: 'TLSv1.2',
       rejectUnauthorized: believesChain,
+      checkServerIdentity: serverIdentityProblem,
       ...(call.ca === undefined ? {} : { ca: call.ca }),
       ...(call.serverName === undefined ? {} : { servername: call.serverName }),
       ...(call.signal === undefined ? {} : { signal: call.signal }),
