@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { systemClock as clock } from '../common/clock';
 import { TpeError, reasonOf, toTpeError } from '../common/errors/tpe-error';
 import type { Logger } from '../common/logger';
-import { builtAtMs, version } from '../common/version';
+import { builtAtMs } from '../common/version';
 import { agentTpm } from './agent-tpm';
+import { CloudApi, cloudFeatures, lifecycleSettings } from './cloud';
 import { AzureConfiguration } from './config/azure-configuration';
 import { lockState } from './config/instance-lock';
 import type { Settings } from './config/settings';
 import { ConnectionStore } from './connection/connection-store';
-import { Lifecycle, type LifecycleSettings } from './connection/lifecycle';
+import { Lifecycle } from './connection/lifecycle';
 import { controlHandlers } from './control-handlers';
 import { readDeviceIdentity } from './device/identity';
-import type { DeviceIdentity } from './device/types';
 import { finishFactoryReset, requestFactoryReset, restoreInitialAccounts } from './local/factory-reset';
 import { openManagement } from './management';
 import { ControlServer } from './system/control';
@@ -38,15 +38,6 @@ export interface DaemonOptions {
   readonly serviceManager: ServiceManager;
   /** A factory reset was asked for: to be stopped and started again. */
   readonly onRestart: () => void;
-}
-
-function lifecycleSettings({ azure }: Settings): LifecycleSettings {
-  const { reprovision, trustedCaFile, hubGateway } = azure;
-  return {
-    reprovision,
-    ...(trustedCaFile === undefined ? {} : { trustedCaFile }),
-    ...(hubGateway === undefined ? {} : { hubGateway }),
-  };
 }
 
 /** Runs the steps of a shutdown one after the other; one that fails is told and keeps none of the others back. */
@@ -119,6 +110,8 @@ async function start(
     defaultRegistrationId: identity.serialNumber.toLowerCase(),
   });
   const stateProof = new StateMachineProof(clock);
+  let current = settings;
+  const cloudApi = new CloudApi(() => current);
   const lifecycle = new Lifecycle({
     tpm,
     azure,
@@ -127,7 +120,7 @@ async function start(
     logger: logger.child({ part: 'connection' }),
     settings: lifecycleSettings(settings),
     builtAtMs,
-    reportedProperties: () => Promise.resolve(reported(identity, settings)),
+    ...(await cloudFeatures(cloudApi, identity, stateFolder, logger)),
   });
 
   const management = await openManagement({
@@ -136,6 +129,7 @@ async function start(
     tpm,
     azure,
     provisioning: lifecycle,
+    onChange: () => lifecycle.refreshTwin(),
     onFactoryReset: async () => {
       await requestFactoryReset(paths);
       onRestart();
@@ -145,6 +139,7 @@ async function start(
   });
   const { accounts, discovery, hasher, responder, server, tlsKeySha256 } = management;
   teardown.add('management', () => management.stop());
+  cloudApi.open((role) => management.callApi(role));
   await management.start();
 
   const control = new ControlServer(
@@ -194,6 +189,7 @@ async function start(
     apiPort: server.port,
     discoveryPort: responder.port,
     reload: (changed) => {
+      current = changed;
       logger.level = changed.log.level;
       lifecycle.updateSettings(lifecycleSettings(changed));
     },
@@ -207,18 +203,6 @@ async function prepareStateFolder(path: string): Promise<void> {
   } catch (error) {
     throw new TpeError('STATE_FOLDER_UNUSABLE', { path, reason: reasonOf(error) }, { cause: error });
   }
-}
-
-/** What the twin tells of this gateway. */
-function reported(
-  { serialNumber, modelName, mac, firmwareVersion }: DeviceIdentity,
-  { api }: Settings,
-): object {
-  return {
-    general: { serialNumber, modelName, mac, firmwareVersion },
-    httpserver: { httpsEnable: true, httpsPort: api.port },
-    agent: { name: 'tpe-agent', version, nodeVersion: process.version, architecture: process.arch },
-  };
 }
 
 /** The line of `systemctl status`. */

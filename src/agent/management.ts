@@ -32,6 +32,8 @@ export interface ManagementOptions {
   readonly tpm: ApiTpm | undefined;
   readonly azure: ApiDependencies['azure'];
   readonly provisioning: ApiDependencies['provisioning'];
+  /** Something was changed through the API. */
+  readonly onChange?: () => void;
   /** Everything back to the factory; the process ends soon after. */
   readonly onFactoryReset: () => Promise<void>;
   readonly host?: HostControl;
@@ -136,6 +138,11 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     },
     { cloudPass },
   );
+  const { onChange } = options;
+  api.addHook('onResponse', (request, reply, done) => {
+    if (request.method !== 'GET' && reply.statusCode < 300) onChange?.();
+    done();
+  });
   return {
     accounts,
     hasher,

@@ -41,6 +41,8 @@ export const ProvisioningStatus = Type.Object({
   idScope: Type.Optional(Type.String()),
   assignedHub: Type.Optional(Type.String()),
   deviceId: Type.Optional(Type.String()),
+  /** What a custom allocation policy sent back. */
+  payload: Type.Optional(Type.Unknown()),
   lastError: Type.Optional(
     Type.Object({ code: Type.String(), message: Type.String(), advice: Type.String(), at: Type.String() }),
   ),
@@ -50,6 +52,8 @@ export const ProvisioningStatus = Type.Object({
     registrations: Type.Integer({ minimum: 0 }),
     connects: Type.Integer({ minimum: 0 }),
     tokens: Type.Integer({ minimum: 0 }),
+    /** Errors of the connection, by code. */
+    errors: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 1 }))),
   }),
 });
 export type ProvisioningStatus = Static<typeof ProvisioningStatus>;

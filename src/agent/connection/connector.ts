@@ -162,6 +162,7 @@ export class Connector implements Effects {
         methods,
         onToken: () => (counters.tokens += 1),
         onLost: (error) => this.#lost(connection, error),
+        onInvalid: (error) => this.#options.onError(error),
       },
       signal,
     );

@@ -11,7 +11,7 @@ import { type CallApi, apiMethod, builtInMethods } from '../hub/direct-methods';
 import type { MethodHandlers } from '../hub/hub-connection';
 import type { Outbox } from '../hub/outbox';
 import type { Tpm } from '../tpm/types';
-import type { ConnectionStore } from './connection-store';
+import type { Assignment, ConnectionStore } from './connection-store';
 import { Connector, type LifecycleSettings } from './connector';
 import type { Input } from './fsm';
 import { Runner } from './runner';
@@ -57,6 +57,8 @@ export class Lifecycle extends EventEmitter<{ state: [ProvisioningStatus] }> {
   #since: number;
   #toldRetryAt: number | undefined;
   #lastError: ProvisioningStatus['lastError'];
+  /** How often each error was met, by its code. */
+  readonly #errors: Record<string, number> = {};
 
   constructor(options: LifecycleOptions) {
     super();
@@ -72,6 +74,7 @@ export class Lifecycle extends EventEmitter<{ state: [ProvisioningStatus] }> {
       ...(options.applyDesired === undefined ? {} : { callApi: options.applyDesired }),
       ...(options.outbox === undefined ? {} : { outbox: options.outbox }),
       ...(options.health === undefined ? {} : { health: options.health }),
+      onInvalid: (error) => this.#note(error),
     });
     this.#connector = new Connector({
       tpm,
@@ -157,10 +160,10 @@ export class Lifecycle extends EventEmitter<{ state: [ProvisioningStatus] }> {
       since: new Date(this.#since).toISOString(),
       ...(registrationId === '' ? {} : { registrationId }),
       ...(scopeId === '' ? {} : { idScope: scopeId }),
-      ...(assignment === undefined ? {} : { assignedHub: assignment.hub, deviceId: assignment.deviceId }),
+      ...(assignment === undefined ? {} : assigned(assignment)),
       ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
       ...(nextRetryAt === undefined ? {} : { nextRetry: new Date(nextRetryAt).toISOString() }),
-      counters: { ...this.#counters },
+      counters: { ...this.#counters, errors: { ...this.#errors } },
     };
   }
 
@@ -209,7 +212,16 @@ export class Lifecycle extends EventEmitter<{ state: [ProvisioningStatus] }> {
     const { clock, logger } = this.#options;
     const { code, advice, retryable } = error;
     const message = redact(error.message);
+    this.#errors[code] = (this.#errors[code] ?? 0) + 1;
     this.#lastError = { code, message, advice, at: new Date(clock.now()).toISOString() };
     logger.warn({ code, message, retryable }, 'the connection met an error');
   }
+}
+
+function assigned({
+  hub,
+  deviceId,
+  payload,
+}: Assignment): Pick<ProvisioningStatus, 'assignedHub' | 'deviceId' | 'payload'> {
+  return { assignedHub: hub, deviceId, ...(payload === undefined ? {} : { payload }) };
 }

@@ -1,25 +1,22 @@
-import type { AuthenticationProvider } from 'azure-iot-common';
 import type { Client } from 'azure-iot-device';
 import type { Clock } from '../../common/clock';
 import { TpeError, isTpeError, reasonOf } from '../../common/errors/tpe-error';
 import { connectError } from './connect-error';
-import { type DialOptions, Dialer } from './dialer';
+import type { Dialer } from './dialer';
 import type { HubMessage } from './outbox';
-import { TpmTokenProvider, type TokenProviderOptions } from './token-provider';
+import { CONNECT_TIMEOUT_MS, type SdkClient, type SdkClientOptions, makeSdkClient } from './sdk-client';
+import type { TpmTokenProvider } from './token-provider';
 
 /** Answers a direct method. `status` is an HTTP-like number, `payload` any JSON. */
 export type MethodHandler = (payload: unknown) => Promise<{ status: number; payload: unknown }>;
 export type MethodHandlers = Readonly<Record<string, MethodHandler>>;
 
-export interface HubConnectionOptions extends TokenProviderOptions, Partial<DialOptions> {
+export interface HubConnectionOptions extends SdkClientOptions {
   readonly methods: MethodHandlers;
   /** Called once when the connection ends by itself. */
   readonly onLost: (error: TpeError) => void;
 }
 
-const DEFAULT_CONNECT_TIMEOUT_MS = 20_000;
-/** Half-open connections are noticed after one and a half of these (MQTT 3.1.1, 3.1.2.10). */
-const DEFAULT_KEEP_ALIVE_SEC = 120;
 const TWIN_TIMEOUT_MS = 30_000;
 const SEND_TIMEOUT_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 1500;
@@ -52,19 +49,16 @@ export class HubConnection {
   readonly #client: Client;
   readonly #provider: TpmTokenProvider;
   readonly #dialer: Dialer;
+  readonly #subscribeDesired: () => Promise<void>;
   #over = false;
   #twin: SdkTwin | undefined;
 
-  private constructor(
-    options: HubConnectionOptions,
-    client: Client,
-    provider: TpmTokenProvider,
-    dialer: Dialer,
-  ) {
+  private constructor(options: HubConnectionOptions, sdk: SdkClient) {
     this.#options = options;
-    this.#client = client;
-    this.#provider = provider;
-    this.#dialer = dialer;
+    this.#client = sdk.client;
+    this.#provider = sdk.provider;
+    this.#dialer = sdk.dialer;
+    this.#subscribeDesired = sdk.subscribeDesired;
   }
 
   /**
@@ -72,61 +66,33 @@ export class HubConnection {
    * @throws HUB_REFUSED (CONNACK 2, 4, 5), HUB_UNREACHABLE, HUB_TLS_REFUSED, HUB_TIMEOUT, HUB_TOKEN_FAILED
    */
   static async open(options: HubConnectionOptions, signal: AbortSignal): Promise<HubConnection> {
-    const [device, deviceMqtt, base, common, mqtt] = await Promise.all([
-      import('azure-iot-device'),
-      import('azure-iot-device-mqtt'),
-      import('azure-iot-mqtt-base'),
-      import('azure-iot-common'),
-      import('mqtt'),
-    ]);
-    const { logger, hub } = options;
-
-    /** A garbled packet makes the SDK's handlers throw out of any call stack of ours, which would end the process. */
-    class GuardedMqttBase extends base.MqttBase {
-      override emit(event: string | symbol, ...rest: unknown[]): boolean {
-        try {
-          return super.emit(event, ...rest);
-        } catch (error) {
-          logger.warn(
-            { hub, err: reasonOf(error) },
-            'a packet of the hub could not be read and was left out',
-          );
-          return true;
-        }
-      }
-    }
-    const provider = new TpmTokenProvider(common.AuthenticationType.Token, options);
-    const dialer = new Dialer(mqtt.connect, {
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
-      ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
-      webSockets: options.webSockets ?? false,
-      connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-      keepAliveSec: options.keepAliveSec ?? DEFAULT_KEEP_ALIVE_SEC,
-    });
-    class Transport extends deviceMqtt.Mqtt {
-      constructor(authentication: AuthenticationProvider) {
-        super(authentication, new GuardedMqttBase(dialer));
-      }
-    }
-    const client = device.Client.fromAuthenticationProvider(provider, Transport);
-    // Trying again is the state machine's business; the SDK's own would hide what happens for four minutes.
-    client.setRetryPolicy(new common.NoRetry());
-    const connection = new HubConnection(options, client, provider, dialer);
+    const connection = new HubConnection(options, await makeSdkClient(options));
     await connection.#open(signal);
     return connection;
   }
 
+  get hub(): string {
+    return this.#options.hub;
+  }
+
   /**
-   * Reads the twin and asks for changes of its desired properties.
-   * @param onDesired gets all desired properties first, later the changed ones, each with `$version`; unchecked.
+   * Asks for changes of the desired properties, then reads the twin: in this order none is missed in between.
+   * @param onDesired gets all desired properties first (`whole`), later the changed ones, each with `$version`; unchecked.
    * @throws HUB_TIMEOUT and what the SDK says
    */
-  async openTwin(onDesired: (patch: unknown) => void): Promise<void> {
+  async openTwin(onDesired: (patch: unknown, whole: boolean) => void): Promise<void> {
     const { clock, hub, logger } = this.#options;
+    await within(clock, TWIN_TIMEOUT_MS, hub, this.#subscribeDesired());
     const twin = (await within(clock, TWIN_TIMEOUT_MS, hub, this.#client.getTwin())) as unknown as SdkTwin;
-    twin.on('error', (error) => logger.warn({ hub, err: reasonOf(error) }, 'the twin reported an error'));
-    twin.on('properties.desired', onDesired);
+    if (this.#over) throw new TpeError('HUB_NOT_CONNECTED');
     this.#twin = twin;
+    twin.on('error', (error) => logger.warn({ hub, err: reasonOf(error) }, 'the twin reported an error'));
+    let whole = true;
+    // The SDK calls a new listener with all that it has read.
+    twin.on('properties.desired', (patch) => {
+      onDesired(patch, whole);
+      whole = false;
+    });
   }
 
   /** Merges a patch into the reported properties; {@link openTwin} comes first. @throws HUB_TIMEOUT, HUB_NOT_CONNECTED */
@@ -177,7 +143,7 @@ export class HubConnection {
     signal.addEventListener('abort', hangUp, { once: true });
     try {
       signal.throwIfAborted();
-      await within(clock, connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS, hub, client.open());
+      await within(clock, connectTimeoutMs ?? CONNECT_TIMEOUT_MS, hub, client.open());
     } catch (error) {
       this.#over = true;
       this.#release();

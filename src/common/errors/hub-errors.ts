@@ -45,4 +45,23 @@ export const hubErrors = defineErrors({
     status: 503,
     retryable: true,
   },
+  HUB_MESSAGE_TOO_LARGE: {
+    message: 'A message of {bytes} bytes is larger than the {limit} that fit into one',
+    advice: 'Send less at once; the message was not kept.',
+    status: 413,
+    retryable: false,
+  },
+  HUB_PACKET_INVALID: {
+    message: 'What {hub} sent could not be read and was left out: {reason}',
+    advice:
+      'Nothing to do for a single one: the connection goes on. Many of them are a defect of the hub, or a proxy that changes what passes.',
+    status: 502,
+    retryable: true,
+  },
+  HUB_METHOD_OFF: {
+    message: 'The REST API through IoT Hub is switched off on this gateway',
+    advice: 'Name a role in azure.directMethodRole of the settings file and reload the agent.',
+    status: 403,
+    retryable: false,
+  },
 });

@@ -62,8 +62,11 @@ test('desired services are applied as API calls and acknowledged with version an
   });
   expect(applied()).toEqual({
     version,
-    services: { ntp: { status: 200 }, sshserver: { status: 403, message: 'permission denied' } },
-    discovery: { status: 200 },
+    services: {
+      ntp: { version, status: 200 },
+      sshserver: { version, status: 403, message: 'permission denied' },
+    },
+    discovery: { version, status: 200 },
   });
   expect(calls.map(({ path }) => path)).toEqual([
     '/system/services/ntp/enable',

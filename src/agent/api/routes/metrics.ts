@@ -18,7 +18,7 @@ function metric(
   values: readonly [labels: string, value: number][],
 ): string {
   const lines = values.map(([labels, value]) => `tpe_${name}${labels === '' ? '' : `{${labels}}`} ${value}`);
-  return `# HELP tpe_${name} ${help}\n# TYPE tpe_${name} ${kind}\n${lines.join('\n')}\n`;
+  return [`# HELP tpe_${name} ${help}`, `# TYPE tpe_${name} ${kind}`, ...lines, ''].join('\n');
 }
 
 const one = (value: number): [string, number][] => [['', value]];
@@ -105,6 +105,12 @@ function render(
       one(status.counters.registrations),
     ),
     metric('hub_connects_total', 'counter', 'Connections to IoT Hub.', one(status.counters.connects)),
+    metric(
+      'connection_errors_total',
+      'counter',
+      'Errors of the connection to DPS and IoT Hub by code.',
+      Object.entries(status.counters.errors ?? {}).map(([code, count]) => [`code="${code}"`, count]),
+    ),
     metric('hub_tokens_total', 'counter', 'SAS tokens signed by the TPM.', one(status.counters.tokens)),
     metric(
       'audit_failing',
