@@ -164,7 +164,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     stop: async () => {
       await discovery.stop();
       await server.stop();
-      ethernets.stop();
+      await ethernets.stop();
       await audit.close();
     },
   };

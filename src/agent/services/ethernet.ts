@@ -61,6 +61,8 @@ export class Ethernets {
   readonly #options: EthernetOptions;
   readonly #stored: StoredValue<typeof PendingChange>;
   #timer: Timer | undefined;
+  #rollingBack: Promise<void> = Promise.resolve();
+  #stopped = false;
 
   private constructor(options: EthernetOptions, stored: StoredValue<typeof PendingChange>) {
     this.#options = options;
@@ -71,12 +73,15 @@ export class Ethernets {
   static async open(options: EthernetOptions): Promise<Ethernets> {
     const stored = await StoredValue.open(join(options.stateFolder, 'ethernet.json'), PendingChange, {});
     const ethernets = new Ethernets(options, stored);
-    if (stored.value.pending !== undefined) void ethernets.rollBack();
+    if (stored.value.pending !== undefined) ethernets.#startRollBack();
     return ethernets;
   }
 
-  stop(): void {
+  /** Resolves when nothing writes to the state folder any more; what is unconfirmed is taken back at the next start. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
     this.#timer?.cancel();
+    await this.#rollingBack;
   }
 
   async list(): Promise<EthernetView[]> {
@@ -102,7 +107,7 @@ export class Ethernets {
       await this.#stored.update(() => ({}));
       throw error;
     }
-    this.#timer = this.#options.clock.after(CONFIRM_WITHIN_MS, () => void this.rollBack());
+    this.#armRollBack();
     return { ...(await this.#view(port)), ...settings };
   }
 
@@ -119,7 +124,7 @@ export class Ethernets {
   }
 
   /** Takes the unconfirmed change back. Never rejects: it runs from a timer. */
-  async rollBack(): Promise<void> {
+  async #rollBack(): Promise<void> {
     const { pending } = this.#stored.value;
     if (pending === undefined) return;
     const { name } = pending;
@@ -132,8 +137,17 @@ export class Ethernets {
         { err: toTpeError(error) },
         'an unconfirmed address could not be taken back',
       );
-      this.#timer = this.#options.clock.after(CONFIRM_WITHIN_MS, () => void this.rollBack());
+      this.#armRollBack();
     }
+  }
+
+  #armRollBack(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#options.clock.after(CONFIRM_WITHIN_MS, () => this.#startRollBack());
+  }
+
+  #startRollBack(): void {
+    this.#rollingBack = this.#rollBack();
   }
 
   async #view(port: EthernetPort): Promise<EthernetView> {

@@ -48,7 +48,7 @@ export const provisionErrors = defineErrors({
   },
   PROVISION_GATEWAY_REFUSED: {
     message: '{device} answered {status} to {method} {path}: {reason}',
-    advice: '{hint}',
+    advice: 'The gateway advises: {hint}.',
     retryable: false,
   },
   PROVISION_GATEWAY_ANSWER: {

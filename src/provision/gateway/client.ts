@@ -100,7 +100,9 @@ export class GatewayClient {
         method,
         path,
         reason: answer.error?.message ?? 'no reason given',
-        hint: answer.error?.advice ?? 'Look at the audit log and "tpe-agentctl check" on the gateway.',
+        hint: (
+          answer.error?.advice ?? 'Look at the audit log and "tpe-agentctl check" on the gateway.'
+        ).replace(/\.$/, ''),
       },
       { retryable: answer.status === 429 || answer.status >= 500 },
     );
