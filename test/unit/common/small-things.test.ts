@@ -39,6 +39,14 @@ describe('redaction', () => {
     ['{"password":"hunter22"}', 'hunter22'],
     ['proxy http://user:pa55@proxy:3128', 'pa55'],
     ['token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.c2ln in a sentence', 'eyJzdWIiOjF9'],
+    ['proxy = "http://:pa55@proxy:3128"', 'pa55'],
+    ['proxy = "http://user:pa@ssw0rd@proxy:3128"', 'ssw0rd'],
+    ['SetCredential=tpm-owner-auth:hunter22', 'hunter22'],
+    [JSON.stringify({ initialPassword: 'Xk7u-Pq3m' }), 'Xk7u'],
+    [JSON.stringify({ ownerAuth: 'hunter22' }), 'hunter22'],
+    ['a password with a quote in it: {"password":"a\\"hunter22"}', 'hunter22'],
+    [JSON.stringify({ msg: JSON.stringify({ newPassword: 'a"hunter22' }) }), 'hunter22'],
+    ['an answer that was cut off: {"password":"hunter22', 'hunter22'],
   ])('hides the secret in %s', (text, secret) => {
     expect(redact(text)).not.toContain(secret);
   });
@@ -46,6 +54,46 @@ describe('redaction', () => {
   it('leaves other text alone', () => {
     const text = 'registration taicb1046771 assigned to hub.azure-devices.net after 3 s';
     expect(redact(text)).toBe(text);
+  });
+
+  it.each(['\\', '"key":"', 'https://a:', 'https://a:@', '\\"key\\":\\"'])(
+    'takes no longer for a line that is made to slow it down: %j',
+    (piece) => {
+      const start = performance.now();
+      redact(piece.repeat(100_000));
+      expect(performance.now() - start).toBeLessThan(5000);
+    },
+  );
+
+  it('leaves an address with a port alone when an @ follows later in the line', () => {
+    const line = JSON.stringify({ url: 'https://gateway:8443', contact: 'someone@plant', next: 1 });
+    expect(redact(line)).toBe(line);
+  });
+
+  it('keeps JSON that is JSON, whatever is in it, and every field that is no secret', () => {
+    const pieces = [
+      'sig=a',
+      'SharedAccessKey=b',
+      'Bearer c',
+      'https://d:e',
+      '@',
+      '"',
+      '\\',
+      '"key":"',
+      ' ',
+      'x',
+    ];
+    const text = fc.array(fc.constantFrom(...pieces), { maxLength: 8 }).map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(text, text, text, (msg, password, inner) => {
+        const value = { msg, password, inner: JSON.stringify({ token: inner, plain: 1 }), last: 7 };
+        const clean = JSON.parse(redact(JSON.stringify(value))) as typeof value;
+        expect(Object.keys(clean)).toEqual(Object.keys(value));
+        expect(clean.last).toBe(7);
+        expect(clean.password).toBe(password === '' ? '' : '***');
+        expect(JSON.parse(clean.inner)).toEqual({ token: inner === '' ? '' : '***', plain: 1 });
+      }),
+    );
   });
 });
 
