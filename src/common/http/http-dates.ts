@@ -4,7 +4,8 @@ const LONGEST_RETRY_AFTER_MS = 60 * 60 * 1000;
 /** Milliseconds since 1970 of an HTTP date (RFC 9110, 5.6.7); `undefined` when the text is none. */
 export function parseHttpDate(text: string | undefined): number | undefined {
   if (text === undefined || !/^[A-Z][a-z]{2,8},? /.test(text)) return undefined;
-  const time = Date.parse(text);
+  // The oldest of the three forms names no zone and means GMT, not the zone that this gateway is set to.
+  const time = Date.parse(/ GMT$/.test(text) ? text : `${text} GMT`);
   return Number.isNaN(time) ? undefined : time;
 }
 
@@ -19,7 +20,7 @@ export function retryAfterMs(
 ): number | undefined {
   const text = headers['retry-after']?.trim();
   if (text === undefined) return undefined;
-  if (/^\d{1,9}$/.test(text)) return Math.min(Number(text) * 1000, LONGEST_RETRY_AFTER_MS);
+  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, LONGEST_RETRY_AFTER_MS);
   const until = parseHttpDate(text);
   if (until === undefined) return undefined;
   return Math.min(Math.max(0, until - (parseHttpDate(headers.date) ?? nowMs)), LONGEST_RETRY_AFTER_MS);
