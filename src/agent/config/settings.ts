@@ -12,6 +12,11 @@ export type { Settings };
 export const DEFAULT_SETTINGS_PATH = '/etc/tpe-agent/config.toml';
 const DEFAULT_STATE = '/var/lib/tpe-agent';
 
+/** A key is any text between quotes. */
+function literally(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
 /** Line of `section.key` in the text, 1-based; 1 when it is not written there. */
 function lineOf(text: string, pointer: string): number {
   const [section, key] = pointer.split('/').slice(1);
@@ -22,12 +27,12 @@ function lineOf(text: string, pointer: string): number {
     if (header) {
       inSection = header[1] === section;
       if (inSection && key === undefined) return index + 1;
-    } else if (inSection && key !== undefined && new RegExp(`^\\s*"?${key}"?\\s*=`).test(line)) {
+    } else if (inSection && key !== undefined && new RegExp(`^\\s*"?${literally(key)}"?\\s*=`).test(line)) {
       return index + 1;
     } else if (
       section !== undefined &&
       key === undefined &&
-      new RegExp(`^\\s*"?${section}"?\\s*=`).test(line)
+      new RegExp(`^\\s*"?${literally(section)}"?\\s*=`).test(line)
     ) {
       return index + 1;
     }
@@ -48,6 +53,22 @@ function parseToml(text: string, path: string): unknown {
 
 function isPlaced(error: unknown): error is { line: number; column: number } {
   return typeof error === 'object' && error !== null && 'line' in error && 'column' in error;
+}
+
+/** What the schema cannot say: the JSON pointer of a value that nothing could be done with, and why. */
+function impossible({ azure = {} }: SettingsFile): { path: string; message: string } | undefined {
+  const { hubGateway, dpsHosts = [], proxy } = azure;
+  const badPort = (place: string): boolean => {
+    const port = /:(\d+)$/.exec(place)?.[1];
+    return port !== undefined && (Number(port) < 1 || Number(port) > 65_535);
+  };
+  const message = 'the port is none of 1 to 65535';
+  if (hubGateway !== undefined && badPort(hubGateway)) return { path: '/azure/hubGateway', message };
+  if (dpsHosts.some(badPort)) return { path: '/azure/dpsHosts', message };
+  if (proxy !== undefined && !URL.canParse(proxy)) {
+    return { path: '/azure/proxy', message: 'need http://[USER:PASSWORD@]HOST:PORT' };
+  }
+  return undefined;
 }
 
 function withDefaults(file: SettingsFile): Settings {
@@ -79,8 +100,9 @@ function withDefaults(file: SettingsFile): Settings {
  */
 export function parseSettings(text: string, path: string): Settings {
   const value = parseToml(text, path);
-  if (Value.Check(SettingsSchema, value)) return withDefaults(value);
-  const first = Value.Errors(SettingsSchema, value).First();
+  const fits = Value.Check(SettingsSchema, value);
+  const first = fits ? impossible(value) : Value.Errors(SettingsSchema, value).First();
+  if (fits && first === undefined) return withDefaults(value);
   const pointer = first?.path ?? '';
   const key = pointer.slice(1).replaceAll('/', '.');
   const unknownKey = first?.message === 'Unexpected property';

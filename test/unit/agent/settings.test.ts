@@ -34,6 +34,12 @@ describe('the settings file', () => {
     ['[tpm]\ntcti = "x"\nekTemplate = "rsa"\n', 'config.toml:3: tpm.ekTemplate'],
     ['[paths]\nstate = "relative"\n', 'config.toml:2: paths.state'],
     ['[azure]\ndpsHosts = [\n  "ok",\n  5,\n]\n', 'config.toml:2: azure.dpsHosts'],
+    ['[tpm]\n\n"a(b" = 1\n', 'config.toml:3: tpm.a(b: there is no such key'],
+    ['"[" = 1\n', 'config.toml:1: [: there is no such key'],
+    ['[azure]\nhubGateway = "edge:99999"\n', 'config.toml:2: azure.hubGateway: the port'],
+    ['[azure]\ndpsHosts = ["ok", "edge:0"]\n', 'config.toml:2: azure.dpsHosts: the port'],
+    ['[azure]\nproxy = "http://"\n', 'config.toml:2: azure.proxy: need http://'],
+    ['[azure]\nproxy = "http://proxy:99999"\n', 'config.toml:2: azure.proxy: need http://'],
   ])('names line and key of a mistake: %j', (text, place) => {
     expect(() => parseSettings(text, 'config.toml')).toThrow(place);
   });
