@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock as clock } from '../common/clock';
 import { TpeError, reasonOf, toTpeError } from '../common/errors/tpe-error';
+import { removeTemporaries } from '../common/fs/atomic-write';
 import type { Logger } from '../common/logger';
 import { builtAtMs } from '../common/version';
 import { agentTpm } from './agent-tpm';
@@ -85,6 +86,7 @@ async function start(
   await prepareStateFolder(stateFolder);
   const lock = await lockState(stateFolder);
   teardown.add('state lock', () => lock.release());
+  await removeTemporaries(stateFolder);
   if (await finishFactoryReset(paths)) logger.warn('a factory reset was carried out');
   await restoreInitialAccounts(paths);
 

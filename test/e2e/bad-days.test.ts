@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Gateway } from '../support/gateway';
@@ -84,7 +84,10 @@ describe('settings and state', () => {
       const file = join(gateway.stateFolder, 'connection.json');
       const whole = await readFile(file, 'utf8');
       await writeFile(file, whole.slice(0, whole.length / 2));
+      // What the power cut left of the write that was under way.
+      await writeFile(join(gateway.stateFolder, '.connection.json.0123456789ab.tmp'), whole.slice(0, 9));
       await gateway.start();
+      expect((await readdir(gateway.stateFolder)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
       await gateway.login();
       await gateway.untilState('connected');
       expect(await plant.counters(ID)).toMatchObject({ dpsRegisters: 1 });

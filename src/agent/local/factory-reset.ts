@@ -1,8 +1,8 @@
 import { createHash, createPublicKey } from 'node:crypto';
-import { open, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
-import { writeFileAtomic } from '../../common/fs/atomic-write';
+import { syncFolder, writeFileAtomic } from '../../common/fs/atomic-write';
 import { writeInitialAccounts } from '../accounts/accounts';
 import { FACTORY_FILE, factoryStateFile } from '../config/factory-state';
 
@@ -50,15 +50,6 @@ async function keySha256Of(path: string): Promise<string | undefined> {
   } catch {
     // A missing or damaged key is not the factory's key: it goes.
     return undefined;
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

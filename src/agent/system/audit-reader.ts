@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { Value } from '@sinclair/typebox/value';
 import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
 import { AuditRecord } from './audit-record';
@@ -25,7 +25,7 @@ export interface AuditPage {
 }
 
 /** Parses one line; `undefined` for a line that a power cut tore. */
-export function decodeRecord(line: string): AuditRecord | undefined {
+function decodeRecord(line: string): AuditRecord | undefined {
   try {
     const value: unknown = JSON.parse(line);
     return Value.Check(AuditRecord, value) ? value : undefined;
@@ -35,12 +35,28 @@ export function decodeRecord(line: string): AuditRecord | undefined {
 }
 
 /** The lines of one file, oldest first; none when it is not there. */
-export async function readLines(path: string): Promise<string[]> {
+async function readLines(path: string): Promise<string[]> {
   try {
     return (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return [];
     throw new TpeError('FILE_READ_FAILED', { path, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+/** The newest record of a file that can be read. */
+export async function lastRecord(path: string): Promise<AuditRecord | undefined> {
+  return (await readLines(path)).map(decodeRecord).findLast((record) => record !== undefined);
+}
+
+/** False when the last line of a file of this size has no end. */
+export async function endsLine(path: string, size: number): Promise<boolean> {
+  const handle = await open(path, 'r');
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
+    return buffer.toString() === '\n';
+  } finally {
+    await handle.close();
   }
 }
 

@@ -2,8 +2,9 @@ import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../common/clock';
 import { codeOf, reasonOf, toTpeError } from '../../common/errors/tpe-error';
+import { syncFolder } from '../../common/fs/atomic-write';
 import type { Logger } from '../../common/logger';
-import { type AuditPage, type AuditQuery, decodeRecord, queryFiles, readLines } from './audit-reader';
+import { type AuditPage, type AuditQuery, endsLine, lastRecord, queryFiles } from './audit-reader';
 import { type AuditEvent, type AuditRecord, encodeRecord } from './audit-record';
 
 export type { AuditEvent, AuditRecord } from './audit-record';
@@ -111,13 +112,13 @@ export class AuditTrail {
     const [current = '', previous = ''] = this.#paths();
     const handle = await open(current, 'a', 0o600);
     const { size } = await handle.stat();
-    const lines = await readLines(current);
-    const before = lines.length > 0 ? lines : await readLines(previous);
-    const last = before.map(decodeRecord).findLast((record) => record !== undefined);
+    const last = (await lastRecord(current)) ?? (await lastRecord(previous));
     this.#nextId = Math.max(this.#nextId, (last?.id ?? 0) + 1);
     // The line that a power cut tore must not swallow the next one.
-    const torn = lines.length > 0 && decodeRecord(lines.at(-1) ?? '') === undefined;
+    const torn = size > 0 && !(await endsLine(current, size));
     if (torn) await handle.appendFile('\n');
+    // A file that was just made, or put aside, has to be found again after a power cut.
+    if (size === 0) await syncFolder(this.#options.folder);
     this.#handle = handle;
     this.#size = size + (torn ? 1 : 0);
   }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TpeError, reasonOf } from '../errors/tpe-error';
 
-/** Makes a rename in `folder` survive a power cut: the new directory entry itself has to reach the disk. */
-async function syncFolder(folder: string): Promise<void> {
+/** Makes a change of `folder` (a file made, renamed, removed) survive a power cut: the folder itself has to reach the disk. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();
@@ -39,5 +39,21 @@ export async function writeFileAtomic(
     await handle?.close().catch(() => undefined);
     await rm(temporary, { force: true }).catch(() => undefined);
     throw new TpeError('FILE_WRITE_FAILED', { path, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+const TEMPORARY = /^\..+\.[0-9a-f]{12}\.tmp$/;
+
+/**
+ * Removes what {@link writeFileAtomic} left in a folder when the power was cut before the rename. Only for a folder that
+ * nobody else writes into.
+ * @throws FILE_WRITE_FAILED
+ */
+export async function removeTemporaries(folder: string): Promise<void> {
+  try {
+    const names = (await readdir(folder)).filter((name) => TEMPORARY.test(name));
+    for (const name of names) await rm(join(folder, name), { force: true });
+  } catch (error) {
+    throw new TpeError('FILE_WRITE_FAILED', { path: folder, reason: reasonOf(error) }, { cause: error });
   }
 }

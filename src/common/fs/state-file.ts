@@ -23,6 +23,24 @@ type Reading<T> = { copy: Copy<T> } | { absent: true } | { damaged: string };
 /** Never longer than any state of ours; a larger file is not ours. */
 const LARGEST_STATE_BYTES = 4 * 1024 * 1024;
 
+/** What is under way on each file, whichever object of this process it came through. */
+const queues = new Map<string, Promise<void>>();
+
+/** Runs tasks on one file one after the other: a load that mends would undo a save that has written the twin only. */
+async function inTurn<T>(path: string, task: () => Promise<T>): Promise<T> {
+  const turn = (queues.get(path) ?? Promise.resolve()).then(task);
+  const over = turn.then(
+    () => undefined,
+    () => undefined,
+  );
+  queues.set(path, over);
+  try {
+    return await turn;
+  } finally {
+    if (queues.get(path) === over) queues.delete(path);
+  }
+}
+
 /**
  * One JSON value on disk that survives a power cut at any moment, kept twice.
  *
@@ -34,8 +52,6 @@ export class StateFile<S extends TSchema> {
   readonly #path: string;
   readonly #schema: S;
   #generation = 0;
-  /** Writes are queued: two at once could leave a twin that is older than the main file. */
-  #queue: Promise<void> = Promise.resolve();
 
   constructor(path: string, schema: S) {
     this.#path = path;
@@ -51,6 +67,19 @@ export class StateFile<S extends TSchema> {
    * @throws STATE_DAMAGED when neither copy can be read: the caller must not go on as if it were new.
    */
   async load(): Promise<Static<S> | undefined> {
+    return inTurn(this.#path, () => this.#load());
+  }
+
+  /** Commits a value. When this resolves it survives a power cut. Concurrent calls are carried out in order. */
+  async save(value: Static<S>): Promise<void> {
+    await inTurn(this.#path, () => this.#write(value));
+  }
+
+  get #twinPath(): string {
+    return `${this.#path}.twin`;
+  }
+
+  async #load(): Promise<Static<S> | undefined> {
     const [main, twin] = await Promise.all([this.#read(this.#path), this.#read(this.#twinPath)]);
     if ('absent' in main && 'absent' in twin) return undefined;
     const good = 'copy' in main ? main.copy : 'copy' in twin ? twin.copy : undefined;
@@ -62,17 +91,6 @@ export class StateFile<S extends TSchema> {
     if (!('copy' in twin) || twin.copy.text !== good.text) await writeFileAtomic(this.#twinPath, good.text);
     if (!('copy' in main)) await writeFileAtomic(this.#path, good.text);
     return good.value;
-  }
-
-  /** Commits a value. When this resolves it survives a power cut. Concurrent calls are carried out in order. */
-  async save(value: Static<S>): Promise<void> {
-    const turn = this.#queue.then(() => this.#write(value));
-    this.#queue = turn.catch(() => undefined);
-    await turn;
-  }
-
-  get #twinPath(): string {
-    return `${this.#path}.twin`;
   }
 
   async #write(value: Static<S>): Promise<void> {

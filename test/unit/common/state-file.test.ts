@@ -91,6 +91,22 @@ describe('a state file', () => {
       expect(twin).toBe(main);
     }));
 
+  it('is never mended to an older state by a load that meets a save, of another object of the process too', () =>
+    withTempFolder(async (folder) => {
+      const file = open(folder);
+      const loads = async (reader: () => StateFile<typeof Schema>): Promise<void> => {
+        for (let i = 0; i < 6; i += 1) await reader().load();
+      };
+      for (let count = 0; count < 100; count += 1) {
+        await Promise.all([file.save({ hub: 'a', count }), loads(() => file), loads(() => open(folder))]);
+        const [main, twin] = await Promise.all(
+          ['state.json', 'state.json.twin'].map((name) => readFile(join(folder, name), 'utf8')),
+        );
+        expect(main).toContain(`"count":${count}}`);
+        expect(twin).toBe(main);
+      }
+    }));
+
   it('leaves the old value when a save fails, and recovers', () =>
     withTempFolder(async (folder) => {
       const file = open(folder);

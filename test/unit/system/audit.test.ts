@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AuditEvent, AuditTrail } from '../../../src/agent/system/audit';
 import { createLogger } from '../../../src/common/logger';
@@ -52,6 +52,46 @@ test('a line torn by a power cut costs itself only', async () => {
     const again = await AuditTrail.open({ folder, clock, logger });
     await again.record(event({ action: 'after' }));
     expect((await again.query(all)).records.map(({ action }) => action)).toEqual(['after', 'login']);
+    await again.close();
+  });
+});
+
+test('a trail cut at any byte loses the cut record only, and ids go on', async () => {
+  await withTempFolder(async (folder) => {
+    const clock = new FakeClock();
+    const path = join(folder, 'audit.jsonl');
+    const trail = await AuditTrail.open({ folder, clock, logger });
+    await trail.record(event({ action: 'first' }));
+    const kept = (await readFile(path)).length;
+    await trail.record(event({ action: 'cut' }));
+    await trail.close();
+    const whole = await readFile(path);
+    for (let length = kept; length <= whole.length; length += 1) {
+      await writeFile(path, whole.subarray(0, length));
+      const again = await AuditTrail.open({ folder, clock, logger });
+      await again.record(event({ action: 'after' }));
+      const { records } = await again.query(all);
+      await again.close();
+      const survived = length >= whole.length - 1;
+      expect([length, records.map(({ id, action }) => `${id} ${action}`)]).toEqual([
+        length,
+        survived ? ['3 after', '2 cut', '1 first'] : ['2 after', '1 first'],
+      ]);
+    }
+  });
+});
+
+test('ids go on when the only record after a rotation is torn', async () => {
+  await withTempFolder(async (folder) => {
+    const clock = new FakeClock();
+    const trail = await AuditTrail.open({ folder, clock, logger });
+    for (let i = 0; i < 5; i += 1) await trail.record(event());
+    await trail.close();
+    await rename(join(folder, 'audit.jsonl'), join(folder, 'audit.1.jsonl'));
+    await writeFile(join(folder, 'audit.jsonl'), '{"id":6,"at"');
+    const again = await AuditTrail.open({ folder, clock, logger });
+    await again.record(event({ action: 'after' }));
+    expect((await again.query(all)).records[0]).toMatchObject({ id: 6, action: 'after' });
     await again.close();
   });
 });
