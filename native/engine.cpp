@@ -83,6 +83,13 @@ Value Engine::storageRootKey() {
   });
 }
 
+Value Engine::persistPrimaries() {
+  return run([&] {
+    primaries_.persist();
+    return Value{};
+  });
+}
+
 Value Engine::activateIdentityKey(const Bytes& blob) {
   const AuthenticationKeyBlob parsed = parseAuthenticationKey(blob.data(), blob.size());
   return run([&] { return wrapped(activate(connection_, sessions_, primaries_, parsed, protectBus_)); });

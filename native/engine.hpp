@@ -25,6 +25,7 @@ class Engine {
   Value info();
   Value endorsementKey();
   Value storageRootKey();
+  Value persistPrimaries();
   Value activateIdentityKey(const Bytes& blob);
   Value signWith(const WrappedKey& key, const Bytes& data);
   Value loadIdentityKey(const WrappedKey& key);

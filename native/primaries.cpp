@@ -135,6 +135,23 @@ StorageRootKey Primaries::storageRootKey() {
   return derived;
 }
 
+void Primaries::persist() {
+  {
+    const EndorsementKey ek = endorsementKey();
+    if (!ek.handle.persistent()) persistAt(kEkHandle, ek, ek.handle.get());
+  }
+  const StorageRootKey srk = storageRootKey();
+  if (!srk.handle.persistent() && !srk.strangerAtHandle) persistAt(kSrkHandle, srk, ESYS_TR_NONE);
+}
+
+void Primaries::persistAt(TPM2_HANDLE handle, const Primary& key, ESYS_TR salt) {
+  const Sessions::Authorization owner = sessions_.owner(salt);
+  Handle kept(connection_, Handle::Kind::persistent);
+  check(Esys_EvictControl(connection_.esys(), ESYS_TR_RH_OWNER, key.handle.get(), owner.get(), ESYS_TR_NONE,
+                          ESYS_TR_NONE, handle, kept.out()),
+        "TPM2_EvictControl");
+}
+
 StorageRootKey Primaries::derivedStorageRootKey() {
   Sessions::Authorization authorization;
   {

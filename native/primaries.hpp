@@ -55,6 +55,12 @@ class Primaries {
   StorageRootKey storageRootKey();
   /** The SRK from the template, whatever is at 0x81000001. */
   StorageRootKey derivedStorageRootKey();
+  /**
+   * Keeps EK and SRK at 0x81010001 and 0x81000001 unless they are there (TPM2_EvictControl, owner authorization).
+   * Somebody else's object at 0x81000001 stays; the SRK is derived then, as ever.
+   * @throws Failure `unsuitable` for somebody else's object at 0x81010001
+   */
+  void persist();
 
   void expectEkName(Bytes name) {
     expectedEkName_ = std::move(name);
@@ -66,6 +72,7 @@ class Primaries {
   EndorsementKey persistentEk();
   EndorsementKey derivedEk();
   EndorsementKey deriveEk(EkTemplate which);
+  void persistAt(TPM2_HANDLE handle, const Primary& key, ESYS_TR salt);
   bool isExpected(const Primary& key) const { return expectedEkName_.empty() || key.name == expectedEkName_; }
 
   Connection& connection_;

@@ -25,6 +25,7 @@ Napi::Function TpmClass::define(Napi::Env env) {
                          InstanceMethod<&TpmClass::info>("info"),
                          InstanceMethod<&TpmClass::endorsementKey>("endorsementKey"),
                          InstanceMethod<&TpmClass::storageRootKey>("storageRootKey"),
+                         InstanceMethod<&TpmClass::persistPrimaries>("persistPrimaries"),
                          InstanceMethod<&TpmClass::activateIdentityKey>("activateIdentityKey"),
                          InstanceMethod<&TpmClass::signWith>("signWith"),
                          InstanceMethod<&TpmClass::loadIdentityKey>("loadIdentityKey"),
@@ -151,6 +152,10 @@ Napi::Value TpmClass::endorsementKey(const Napi::CallbackInfo& call) {
 
 Napi::Value TpmClass::storageRootKey(const Napi::CallbackInfo& call) {
   return post(call.Env(), [](Engine& engine) { return engine.storageRootKey(); });
+}
+
+Napi::Value TpmClass::persistPrimaries(const Napi::CallbackInfo& call) {
+  return post(call.Env(), [](Engine& engine) { return engine.persistPrimaries(); });
 }
 
 Napi::Value TpmClass::activateIdentityKey(const Napi::CallbackInfo& call) {

@@ -20,6 +20,7 @@ class TpmClass : public Napi::ObjectWrap<TpmClass> {
   Napi::Value info(const Napi::CallbackInfo& info);
   Napi::Value endorsementKey(const Napi::CallbackInfo& info);
   Napi::Value storageRootKey(const Napi::CallbackInfo& info);
+  Napi::Value persistPrimaries(const Napi::CallbackInfo& info);
   Napi::Value activateIdentityKey(const Napi::CallbackInfo& info);
   Napi::Value signWith(const Napi::CallbackInfo& info);
   Napi::Value loadIdentityKey(const Napi::CallbackInfo& info);

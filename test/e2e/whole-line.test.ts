@@ -57,6 +57,7 @@ test('from factory init to factory reset, with the real programs', () =>
     ]);
     const record = JSON.parse(await readFile(join(records, `${SERIAL}.json`), 'utf8')) as FactoryRecord;
     expect(record.registrationId).toBe(ID);
+    expect(await tpm.persistentHandles()).toEqual(expect.arrayContaining([0x81000001, 0x81010001]));
 
     // Discovery to connected.
     const events = await provision(plant, join(records, 'factory.csv'), gateway.discoveryPort);

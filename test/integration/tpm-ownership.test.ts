@@ -221,6 +221,39 @@ test('after TPM2_Clear the recorded EK is derived again, by whichever template g
   );
 });
 
+test('EK and SRK are made persistent once, with the owner authorization where one is set, and stay what they were', async () => {
+  const owner = Buffer.from('owner');
+  await changeAuth(RH.owner, NONE, owner);
+  await withTpm(swtpm, async (tpm) => {
+    const ek = await tpm.endorsementKey();
+    await expect(tpm.persistPrimaries()).rejects.toMatchObject({ code: 'TPM_OWNER_AUTHORIZATION' });
+    await tpm.setAuthorizations({ owner });
+    const srk = await tpm.storageRootKey();
+    const key = await newKey(tpm);
+    await tpm.persistPrimaries();
+    await tpm.persistPrimaries();
+    expect(await swtpm.persistentHandles()).toEqual([SRK_HANDLE, EK_HANDLE]);
+    expect(await tpm.endorsementKey()).toMatchObject({ name: ek.name, persistent: true });
+    expect(await tpm.storageRootKey()).toEqual(srk);
+    expect(await tpm.signWith(key, data)).toEqual(expected);
+  });
+});
+
+test("somebody else's objects stay where EK and SRK would be kept", async () => {
+  await occupy(swtpm, 'o', 'ecc', SRK_HANDLE);
+  await withTpm(swtpm, async (tpm) => {
+    await tpm.persistPrimaries();
+    expect(await swtpm.persistentHandles()).toEqual([SRK_HANDLE, EK_HANDLE]);
+    expect(await tpm.signWith(await newKey(tpm), data)).toEqual(expected);
+  });
+  await clear();
+  await occupy(swtpm, 'e', 'ecc', EK_HANDLE);
+  await withTpm(swtpm, async (tpm) => {
+    await expect(tpm.persistPrimaries()).rejects.toMatchObject({ code: 'TPM_EK_UNSUITABLE' });
+  });
+  expect(await swtpm.persistentHandles()).toEqual([EK_HANDLE]);
+});
+
 test('a live key does not outlive TPM2_Clear', async () => {
   await withTpm(swtpm, async (tpm) => {
     await tpm.loadIdentityKey(await newKey(tpm));

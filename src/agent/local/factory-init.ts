@@ -65,6 +65,7 @@ async function tpmPart(dependencies: FactoryInitDependencies): Promise<TpmPart> 
   if (lockout.active) {
     throw new TpeError('FACTORY_TPM_LOCKED', { counter: lockout.counter, maxTries: lockout.maxTries });
   }
+  await tpm.persistPrimaries();
   const ek = await ekReport(dependencies);
   return { endorsementKey: ek.endorsementKey, ekName: ek.name, ekCertificate: ek.certificate ?? '' };
 }

@@ -137,6 +137,10 @@ export class NativeBackedTpm implements ManagedTpm {
     return { public: key.public, name: key.name };
   }
 
+  async persistPrimaries(): Promise<void> {
+    await this.#slot.call('other', (native) => native.persistPrimaries());
+  }
+
   async activateIdentityKey(blob: Uint8Array): Promise<WrappedKey> {
     const checked = validate(Blob, blob, 'authentication key');
     return await this.#slot.call('activate', (native) => native.activateIdentityKey(checked));

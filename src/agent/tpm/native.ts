@@ -31,6 +31,7 @@ export interface NativeTpm {
     persistent: boolean;
   }>;
   storageRootKey(): Promise<{ public: Buffer; name: Buffer; persistent: boolean; strangerAtHandle: boolean }>;
+  persistPrimaries(): Promise<void>;
   activateIdentityKey(blob: Uint8Array): Promise<{ public: Buffer; private: Buffer }>;
   signWith(publicArea: Uint8Array, privateArea: Uint8Array, data: Uint8Array): Promise<Buffer>;
   loadIdentityKey(publicArea: Uint8Array, privateArea: Uint8Array): Promise<void>;

@@ -91,6 +91,12 @@ export interface ManagedTpm extends Tpm {
    * @param publicArea TPM2B_PUBLIC of the key whose copy goes; the loaded key's when it is left out.
    */
   unloadIdentityKey(publicArea?: Uint8Array): Promise<void>;
+  /**
+   * Keeps EK and SRK at 0x81010001 and 0x81000001 unless they are there; needs the owner authorization where one is set.
+   * Somebody else's object at 0x81000001 stays, and the SRK is derived as before.
+   * @throws TPM_EK_UNSUITABLE for somebody else's object at 0x81010001; TPM_OWNER_AUTHORIZATION, TPM_NV_FULL
+   */
+  persistPrimaries(): Promise<void>;
   /** From now on the EK must have this name (34 bytes), whichever template gives it; any other is TPM_EK_CHANGED. */
   expectEndorsementKey(name: Uint8Array): Promise<void>;
   /** Replaces the hierarchies' authorization values, at most 64 bytes each; absent means empty. */

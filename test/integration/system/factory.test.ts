@@ -72,6 +72,7 @@ test('the factory step gives a gateway keys, a TLS key and a password of its own
     const modulus = Buffer.from(first.endorsementKey, 'base64').subarray(-256);
     expect(certificate.publicKey.export({ type: 'spki', format: 'der' }).includes(modulus)).toBe(true);
     expect(first.initialPassword).toMatch(/^[A-Za-z2-9]{4}-[A-Za-z2-9]{4}-[A-Za-z2-9]{4}$/);
+    expect(await tpm.persistentHandles()).toEqual(expect.arrayContaining([0x81000001, 0x81010001]));
     const key = createPublicKey(await readFile(join(settings.paths.state, 'tls-key.pem'), 'utf8'));
     const spki = key.export({ type: 'spki', format: 'der' });
     expect(first.keySha256).toBe(createHash('sha256').update(spki).digest('base64'));
