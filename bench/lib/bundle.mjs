@@ -1,0 +1,26 @@
+// Lets a bench use TypeScript of the tree: bundled into a folder that has the addon beside it, as the products have.
+import { symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { root } from './rig.mjs';
+
+/**
+ * @param {string} folder where the bundle goes
+ * @param {string} contents TypeScript; imports are relative to the root of the tree
+ */
+export async function load(folder, contents) {
+  const outfile = join(folder, 'bundle.cjs');
+  await build({
+    stdin: { contents, resolveDir: root, loader: 'ts' },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    logLevel: 'error',
+    // tss.js asks for it on Windows only.
+    external: ['ffi-napi', 'ref-napi', 'ref-struct-di'],
+  });
+  symlinkSync(join(root, 'dist/tpe_tpm.node'), join(folder, 'tpe_tpm.node'));
+  return createRequire(import.meta.url)(outfile);
+}
