@@ -27,7 +27,9 @@ import { HelperClient, type HostControl } from './services/helper-client';
 import { AuditTrail } from './system/audit';
 
 export interface ManagementOptions {
-  readonly settings: Pick<Settings, 'paths' | 'api' | 'discovery'>;
+  readonly settings: Pick<Settings, 'paths' | 'api' | 'discovery'> & {
+    readonly tpm?: Pick<Settings['tpm'], 'ekCaFolder'>;
+  };
   readonly identity: DeviceIdentity;
   readonly tpm: ApiTpm | undefined;
   readonly azure: ApiDependencies['azure'];
@@ -117,6 +119,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
       hasher,
       audit,
       tpm: options.tpm,
+      ekCaFolder: options.settings.tpm?.ekCaFolder,
       azure,
       provisioning,
       discovery,

@@ -41,7 +41,7 @@ const STAND_IN_TPM: ApiTpm = {
   info: () => Promise.resolve({ manufacturer: 'IBM', firmwareVersion: '1.2', specRevision: '1.64' }),
   endorsementKey: () =>
     Promise.resolve({ public: EK_PUBLIC, name: Buffer.alloc(34), template: 'tcg', persistent: false }),
-  endorsementCertificates: () => Promise.resolve([]),
+  ekCertificates: () => Promise.resolve([]),
   attestationKey: () => Promise.resolve({ public: EK_PUBLIC, name: Buffer.alloc(34) }),
   activateCredential: () => Promise.reject(new TpeError('TPM_CREDENTIAL_REFUSED', { command: '', hex: '' })),
 };
@@ -58,6 +58,7 @@ export interface Called {
 export interface TestApiOptions {
   readonly withTpm?: boolean;
   readonly tpm?: ApiTpm;
+  readonly ekCaFolder?: string;
   readonly host?: HostControl;
   readonly allow?: string[];
   readonly logStream?: { write(text: string): unknown };
@@ -105,6 +106,7 @@ export class TestApi {
           ...(options.allow === undefined ? {} : { allow: options.allow }),
         },
         discovery: { address: '127.0.0.1', port: 0 },
+        ...(options.ekCaFolder === undefined ? {} : { tpm: { ekCaFolder: options.ekCaFolder } }),
       },
       identity: IDENTITY,
       tpm: withTpm ? (options.tpm ?? STAND_IN_TPM) : undefined,

@@ -11,6 +11,7 @@ import type { ServiceCatalogue } from '../services/catalogue';
 import type { Ethernets } from '../services/ethernet';
 import type { HostControl } from '../services/helper-client';
 import type { AuditTrail } from '../system/audit';
+import type { EkCertificate } from '../tpm';
 import type { EndorsementKey, PublicKey, TpmInfo } from '../tpm/types';
 import type { CloudPass } from './plugins/cloud-pass';
 
@@ -18,8 +19,8 @@ import type { CloudPass } from './plugins/cloud-pass';
 export interface ApiTpm {
   info(): Promise<Pick<TpmInfo, 'manufacturer' | 'firmwareVersion' | 'specRevision'>>;
   endorsementKey(): Promise<EndorsementKey>;
-  /** DER, the EK's certificate first; empty where the TPM holds none. */
-  endorsementCertificates(): Promise<readonly Buffer[]>;
+  /** All EK certificates in NV memory; empty where the TPM holds none. */
+  ekCertificates(): Promise<readonly EkCertificate[]>;
   attestationKey(): Promise<PublicKey>;
   /**
    * ActivateCredential with the attestation key, so that it can never open a challenge of DPS, which is bound to the SRK.
@@ -52,6 +53,8 @@ export interface ApiDependencies {
   readonly audit: Pick<AuditTrail, 'record' | 'query' | 'failing' | 'lost'>;
   /** `undefined` where there is no TPM. */
   readonly tpm: ApiTpm | undefined;
+  /** Folder with the TPM vendors' certificates; `undefined` where none is set. */
+  readonly ekCaFolder: string | undefined;
   readonly azure: {
     current(): AzureProvisioningSettings;
     patch(change: AzureProvisioningChange): Promise<AzureProvisioningSettings>;

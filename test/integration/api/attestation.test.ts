@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { openTpm } from '../../../src/agent/tpm';
 import { httpsCall } from '../../../src/common/http/request';
 import { DEFAULT_PASSWORD } from '../../../src/protocol/api-types';
@@ -83,4 +85,57 @@ test('a TPM proves over HTTPS that it holds its EK, before the password change, 
     }
     await expectNothingLeft(swtpm);
   });
+});
+
+test('EK certificates are shown with what they say, and judged by the configured folder', async () => {
+  const certified = await startSwtpm({ ekCert: true });
+  try {
+    await withTempFolder(async (folder) => {
+      const tpm = await openTpm({ tcti: certified.tcti });
+      const shownWith = async (ekCaFolder?: string): Promise<Record<string, unknown>[]> => {
+        const api = await testApi(join(folder, String(ekCaFolder?.length)), {
+          tpm,
+          ...(ekCaFolder === undefined ? {} : { ekCaFolder }),
+        });
+        try {
+          await api.login(DEFAULT_PASSWORD);
+          const { endorsementKeyCertificates } = await api.data<{
+            endorsementKeyCertificates: Record<string, unknown>[];
+          }>('GET', '/tpm');
+          return endorsementKeyCertificates;
+        } finally {
+          await api.close();
+        }
+      };
+      try {
+        const unchecked = await shownWith();
+        expect(
+          unchecked.map(({ index, keyType, forThisEk, trusted }) => [index, keyType, forThisEk, trusted]),
+        ).toEqual([
+          ['0x01c00002', 'rsa', true, null],
+          ['0x01c00016', 'ec', false, null],
+        ]);
+        expect(unchecked[0]).toMatchObject({
+          issuer: expect.stringContaining('swtpm-localca') as string,
+          manufacturer: expect.stringMatching(/^id:/) as string,
+          validFrom: expect.stringMatching(/^20/) as string,
+        });
+        expect((await shownWith(certified.caFolder)).map(({ trusted }) => trusted)).toEqual([true, true]);
+        const empty = join(folder, 'no-roots-in-here');
+        await mkdir(empty);
+        expect((await shownWith(empty))[0]).toMatchObject({
+          trusted: false,
+          trustProblem: expect.stringContaining('is not trusted') as string,
+        });
+        expect((await shownWith(join(folder, 'a-folder-that-is-not-there')))[0]).toMatchObject({
+          trusted: false,
+          trustProblem: expect.stringContaining('a-folder-that-is-not-there') as string,
+        });
+      } finally {
+        await tpm.close();
+      }
+    });
+  } finally {
+    await certified.stop();
+  }
 });

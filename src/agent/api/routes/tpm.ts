@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { TpeError } from '../../../common/errors/tpe-error';
@@ -9,6 +8,7 @@ import {
   possessionProof,
 } from '../../../protocol/attestation';
 import type { ApiDependencies } from '../dependencies';
+import { EkCertificateView, viewEkCertificates } from '../ek-certificates';
 import { LOGGED_IN, addRoute } from '../route';
 import { data } from '../schemas/envelope';
 
@@ -16,6 +16,7 @@ const Tpm = Type.Object({
   ...TpmIdentity.properties,
   endorsementKeyTemplate: Type.Optional(Type.String()),
   endorsementKeyName: Type.String({ description: 'hexadecimal' }),
+  endorsementKeyCertificates: Type.Array(EkCertificateView),
   manufacturer: Type.String(),
   firmwareVersion: Type.String(),
   specRevision: Type.String(),
@@ -28,7 +29,10 @@ const MOST_ATTESTATIONS = 2;
  * EK, EK certificate and the proof that this TPM holds the EK. All of them work before the first password change: no
  * new password should go to a box that has proved nothing. The SRK is never shown.
  */
-export function tpmRoutes(app: FastifyInstance, { tpm, httpServer, identity }: ApiDependencies): void {
+export function tpmRoutes(
+  app: FastifyInstance,
+  { tpm, ekCaFolder, httpServer, identity }: ApiDependencies,
+): void {
   let attesting = 0;
   const present = (): NonNullable<ApiDependencies['tpm']> => {
     if (tpm === undefined) throw new TpeError('API_TPM_ABSENT');
@@ -47,15 +51,19 @@ export function tpmRoutes(app: FastifyInstance, { tpm, httpServer, identity }: A
       const [ek, info, certificates, attestation] = await Promise.all([
         facade.endorsementKey(),
         facade.info(),
-        facade.endorsementCertificates(),
+        facade.ekCertificates(),
         facade.attestationKey(),
       ]);
-      const pem = certificates.map((der) => new X509Certificate(der).toString()).join('');
+      const pem = certificates
+        .filter(({ forThisEk }) => forThisEk)
+        .map((certificate) => certificate.pem)
+        .join('');
       return {
         data: {
           endorsementKey: ek.public.toString('base64'),
           endorsementKeyName: ek.name.toString('hex'),
           endorsementKeyCertificate: pem === '' ? null : pem,
+          endorsementKeyCertificates: await viewEkCertificates(certificates, ekCaFolder),
           attestationKey: attestation.public.toString('base64'),
           ...(ek.template === undefined ? {} : { endorsementKeyTemplate: ek.template }),
           manufacturer: info.manufacturer,
