@@ -17,7 +17,7 @@ export function lifecycleSettings({ azure }: Settings): LifecycleSettings {
   const { reprovision, trustedCaFile, hubGateway, proxy, transport, telemetryPeriodSec } = azure;
   return {
     reprovision,
-    transport: transport as NonNullable<LifecycleSettings['transport']>,
+    transport: transport,
     telemetryPeriodSec,
     ...(trustedCaFile === undefined ? {} : { trustedCaFile }),
     ...(hubGateway === undefined ? {} : { hubGateway }),
@@ -57,7 +57,7 @@ export class CloudApi {
   /** For the direct method `thingspro-api-v1`: with the role of the settings, 403 when they name none. */
   readonly method: CallApi = async (call) => {
     const { directMethodRole } = this.#settings().azure;
-    if (directMethodRole !== undefined) return this.as(directMethodRole as CloudRole)(call);
+    if (directMethodRole !== undefined) return this.as(directMethodRole)(call);
     return { status: 403, payload: envelopeOf(new TpeError('HUB_METHOD_OFF')) };
   };
 }

@@ -21,7 +21,7 @@ export interface SdkClient {
   readonly provider: TpmTokenProvider;
   readonly dialer: Dialer;
   /** Resolves when the hub will tell every change of the desired properties. */
-  subscribeDesired(): Promise<void>;
+  readonly subscribeDesired: () => Promise<void>;
 }
 
 /** Loads the SDK and makes a client that is not connected yet. */

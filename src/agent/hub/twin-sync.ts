@@ -34,7 +34,8 @@ export class TwinSync {
   #opened = false;
   #busy = false;
   /** Something changed while a report was under way. */
-  #again = false;
+  /** Work that was asked for so far; what came during a piece of it makes another. */
+  #asked = 0;
   #failures = 0;
   #timer: Timer | undefined;
 
@@ -72,14 +73,14 @@ export class TwinSync {
   /** Reports the sections that changed; to be called when something of them did. */
   refresh(): void {
     if (this.#connection === undefined) return;
-    if (this.#busy) this.#again = true;
-    else void this.#work(this.#connection);
+    this.#asked += 1;
+    if (!this.#busy) void this.#work(this.#connection);
   }
 
   /** One piece of work at a time; never rejects. */
   async #work(connection: HubConnection): Promise<void> {
     this.#busy = true;
-    this.#again = false;
+    const asked = this.#asked;
     this.#cancelTimer();
     try {
       if (!this.#opened) await this.#open(connection);
@@ -89,7 +90,8 @@ export class TwinSync {
       if (this.#connection === connection) this.#planRetry(error);
     }
     this.#busy = false;
-    if (this.#again || (this.#connection !== connection && this.#connection !== undefined)) this.refresh();
+    if (this.#asked !== asked || (this.#connection !== connection && this.#connection !== undefined))
+      this.refresh();
   }
 
   async #open(connection: HubConnection): Promise<void> {

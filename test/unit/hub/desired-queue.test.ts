@@ -16,12 +16,16 @@ function make() {
       await new Promise<void>((resolve) => waiting.push(resolve));
       return { status: 200, payload: {} };
     },
-    onApplied: (acknowledgement) => applied.push(acknowledgement),
-    onInvalid: ({ code }) => invalid.push(code),
+    onApplied: (acknowledgement) => void applied.push(acknowledgement),
+    onInvalid: ({ code }) => void invalid.push(code),
   });
   /** Lets calls be answered until none is waiting. */
   const answerAll = async (): Promise<void> => {
-    for (await settle(); waiting.length > 0; await settle()) waiting.shift()?.();
+    await settle();
+    while (waiting.length > 0) {
+      waiting.shift()?.();
+      await settle();
+    }
   };
   return { queue, calls, applied, invalid, answerAll, waiting };
 }
