@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock as clock } from '../common/clock';
+import { systemClock as clock, delay } from '../common/clock';
 import { TpeError, reasonOf, toTpeError } from '../common/errors/tpe-error';
 import { removeTemporaries } from '../common/fs/atomic-write';
 import type { Logger } from '../common/logger';
@@ -41,6 +41,9 @@ export interface DaemonOptions {
   readonly onRestart: () => void;
 }
 
+/** How long the start waits for what the TPM says of itself. */
+const TPM_PATIENCE_MS = 5000;
+
 /** Runs the steps of a shutdown one after the other; one that fails is told and keeps none of the others back. */
 class Teardown {
   readonly #steps: { name: string; run: () => Promise<void> | void }[] = [];
@@ -62,7 +65,7 @@ class Teardown {
 }
 
 /**
- * Composes and starts the agent. Resolves when HTTPS and discovery listen and the TPM has answered or was found missing.
+ * Composes and starts the agent. Resolves when HTTPS and discovery listen and the TPM has answered, was found missing, or stays silent.
  * @throws what keeps the agent from being reachable: STATE_*, API and TLS errors. A TPM or a cloud that is not there
  *   does not: the gateway has to stay manageable then.
  */
@@ -165,7 +168,8 @@ async function start(
   teardown.add('control socket', () => control.stop());
   await control.start();
 
-  await tpmAnswer;
+  // A TPM that stays silent is told as one that is missing, and does not keep the service from being ready.
+  await Promise.race([tpmAnswer, delay(clock, TPM_PATIENCE_MS)]);
   lifecycle.on('state', (status) => {
     stateProof.entered(status);
     serviceManager.status(describe(status.state, status.assignedHub, status.lastError?.message));

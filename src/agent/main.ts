@@ -8,50 +8,70 @@ import { ServiceManager } from './system/notify';
 
 const EXIT_FAILED = 1;
 
+/** What the main loop is asked for while it is busy waits for it, in order. */
+class Wishes {
+  readonly #waiting: ('restart' | 'reload')[] = [];
+  #wake: () => void = () => undefined;
+
+  add(wish: 'restart' | 'reload'): void {
+    this.#waiting.push(wish);
+    this.#wake();
+  }
+
+  async next(): Promise<'restart' | 'reload'> {
+    for (;;) {
+      const wish = this.#waiting.shift();
+      if (wish !== undefined) return wish;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+}
+
 async function run(configPath: string): Promise<void> {
   let settings = await loadSettings(configPath);
   const logger = createLogger('tpe-agent', settings.log.level);
   const serviceManager = new ServiceManager(logger);
-
-  let wake: (what: 'stop' | 'restart' | 'reload') => void = () => undefined;
-  const signals = { SIGTERM: 'stop', SIGINT: 'stop', SIGHUP: 'reload' } as const;
-  for (const [signal, what] of Object.entries(signals)) process.on(signal, () => wake(what));
+  const wishes = new Wishes();
+  process.on('SIGHUP', () => wishes.add('reload'));
+  const stop = new Promise<'stop'>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => resolve('stop'));
+  });
 
   for (;;) {
-    const pending: ('stop' | 'restart' | 'reload')[] = [];
-    let notify: () => void = () => undefined;
-    wake = (what) => {
-      pending.push(what);
-      notify();
-    };
-    const daemon = await startDaemon({ settings, logger, serviceManager, onRestart: () => wake('restart') });
+    const started = startDaemon({
+      settings,
+      logger,
+      serviceManager,
+      onRestart: () => wishes.add('restart'),
+    });
+    const daemon = await Promise.race([stop, started]);
+    if (daemon === 'stop') {
+      // Nothing is lost by it: what is on disk is whole at any moment, and the kernel lets go of the lock.
+      logger.info({ event: 'stopped' }, 'stopped while it was starting');
+      return;
+    }
     serviceManager.ready();
     const { apiPort, discoveryPort } = daemon;
     logger.info({ event: 'ready', version, apiPort, discoveryPort, pid: process.pid }, 'ready');
 
-    let next = pending.shift();
-    while (next === undefined || next === 'reload') {
-      if (next === 'reload') {
-        serviceManager.reloading();
-        try {
-          settings = await loadSettings(configPath);
-          daemon.reload(settings);
-          logger.info(
-            'settings reloaded; ports, paths, device and TPM settings take effect at the next start',
-          );
-        } catch (error) {
-          logger.error(
-            { ...toTpeError(error).toJSON() },
-            'the changed settings were refused; the old ones stay',
-          );
-        }
-        serviceManager.ready();
-      } else {
-        await new Promise<void>((resolve) => (notify = resolve));
+    let next = await Promise.race([stop, wishes.next()]);
+    while (next === 'reload') {
+      serviceManager.reloading();
+      try {
+        settings = await loadSettings(configPath);
+        daemon.reload(settings);
+        logger.info('settings reloaded; ports, paths, device and TPM settings take effect at the next start');
+      } catch (error) {
+        logger.error(
+          { ...toTpeError(error).toJSON() },
+          'the changed settings were refused; the old ones stay',
+        );
       }
-      next = pending.shift();
+      serviceManager.ready();
+      next = await Promise.race([stop, wishes.next()]);
     }
-    serviceManager.stopping();
+    // Not before a restart: systemd gives a service that said so ten seconds and then kills it.
+    if (next === 'stop') serviceManager.stopping();
     await daemon.stop();
     if (next === 'stop') {
       logger.info({ event: 'stopped' }, 'stopped');

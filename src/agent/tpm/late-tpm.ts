@@ -1,6 +1,9 @@
 import { TpeError } from '../../common/errors/tpe-error';
 import type { Tpm } from './types';
 
+/** A little more than an open TPM takes to close at the most. */
+const CLOSE_PATIENCE_MS = 2500;
+
 /**
  * A TPM that is opened when it is first needed, and tried again at the next call when that failed: a gateway whose
  * TPM driver loads late, or whose permissions are mended, must not need a restart of the agent.
@@ -20,8 +23,18 @@ export function lateTpm<T extends Tpm>(open: () => Promise<T>): T {
   const close = async (): Promise<void> => {
     closed = true;
     // A TPM that could not be opened leaves nothing to close; whoever needed it was told why.
-    const tpm = await opening?.catch(() => undefined);
-    await tpm?.close();
+    const closing = opening?.then(
+      async (tpm) => tpm.close(),
+      () => undefined,
+    );
+    let patience: NodeJS.Timeout | undefined;
+    const tired = new Promise<void>((resolve) => (patience = setTimeout(resolve, CLOSE_PATIENCE_MS)));
+    try {
+      // One that stays silent while it is opened is closed when it answers after all.
+      await Promise.race([closing, tired]);
+    } finally {
+      clearTimeout(patience);
+    }
   };
 
   return new Proxy({} as T, {

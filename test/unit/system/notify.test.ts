@@ -1,36 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { ServiceManager } from '../../../src/agent/system/notify';
 import { createLogger } from '../../../src/common/logger';
-
-/** Python's standard library speaks AF_UNIX datagrams; it prints sender pid and message of each as JSON. */
-const receiver = `
-import json, socket, struct, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-name = sys.argv[1]
-s.bind('\\0' + name[1:] if name.startswith('@') else name)
-s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-print('"bound"', flush=True)
-while True:
-    data, control, _, _ = s.recvmsg(4096, 128)
-    print(json.dumps({'pid': struct.unpack('3i', control[0][2])[0], 'text': data.decode()}), flush=True)
-`;
+import { type Notice, NotifyReceiver } from '../../support/notify-receiver';
 
 let folder: string;
-let child: ChildProcess | undefined;
+let receiver: NotifyReceiver | undefined;
 const lines: string[] = [];
 const quiet = createLogger('test', 'silent');
 
-async function receive(name: string): Promise<() => Promise<{ pid: number; text: string }>> {
-  child = spawn('python3', ['-c', receiver, name], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const reader = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  const next = async (): Promise<unknown> => JSON.parse((await reader.next()).value as string);
-  expect(await next()).toBe('bound');
-  return async () => (await next()) as { pid: number; text: string };
+async function receive(name: string): Promise<() => Promise<Notice>> {
+  receiver = await NotifyReceiver.start(name);
+  return receiver.next.bind(receiver);
 }
 
 beforeEach(async () => {
@@ -39,12 +21,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  if (child?.exitCode === null) {
-    const gone = once(child, 'exit');
-    child.kill();
-    await gone;
-  }
-  child = undefined;
+  await receiver?.stop();
+  receiver = undefined;
   await rm(folder, { recursive: true });
 });
 

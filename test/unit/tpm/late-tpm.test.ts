@@ -57,4 +57,23 @@ describe('a TPM that is opened late', () => {
     await expect(tpm.endorsementKey()).rejects.toMatchObject({ code: 'TPM_ABSENT' });
     await tpm.close();
   });
+
+  it('does not wait for one that stays silent while it is opened, and closes it when it answers', async () => {
+    let answer: (tpm: Tpm) => void = () => undefined;
+    let closed = false;
+    const inner = new SoftTpm();
+    inner.close = () => {
+      closed = true;
+      return Promise.resolve();
+    };
+    const tpm = lateTpm(() => new Promise<Tpm>((resolve) => (answer = resolve)));
+    const call = tpm.endorsementKey();
+    const started = performance.now();
+    await tpm.close();
+    expect(performance.now() - started).toBeLessThan(20_000);
+    expect(closed).toBe(false);
+    answer(inner);
+    await call;
+    expect(closed).toBe(true);
+  });
 });
