@@ -33,9 +33,8 @@ export class TwinSync {
   #applied: Acknowledgement | undefined;
   #opened = false;
   #busy = false;
-  /** Something changed while a report was under way. */
-  /** Work that was asked for so far; what came during a piece of it makes another. */
-  #asked = 0;
+  /** How often something changed; while work is under way, the next look follows it. */
+  #changes = 0;
   #failures = 0;
   #timer: Timer | undefined;
 
@@ -73,14 +72,14 @@ export class TwinSync {
   /** Reports the sections that changed; to be called when something of them did. */
   refresh(): void {
     if (this.#connection === undefined) return;
-    this.#asked += 1;
+    this.#changes += 1;
     if (!this.#busy) void this.#work(this.#connection);
   }
 
   /** One piece of work at a time; never rejects. */
   async #work(connection: HubConnection): Promise<void> {
     this.#busy = true;
-    const asked = this.#asked;
+    const changes = this.#changes;
     this.#cancelTimer();
     try {
       if (!this.#opened) await this.#open(connection);
@@ -90,8 +89,7 @@ export class TwinSync {
       if (this.#connection === connection) this.#planRetry(error);
     }
     this.#busy = false;
-    if (this.#asked !== asked || (this.#connection !== connection && this.#connection !== undefined))
-      this.refresh();
+    if (this.#changes !== changes) this.refresh();
   }
 
   async #open(connection: HubConnection): Promise<void> {
