@@ -7,9 +7,14 @@ interface Pending {
 
 /** A clock that moves when the test says so. */
 export class FakeClock implements Clock {
-  #wall = Date.parse('2026-11-01T00:00:00Z');
+  #wall: number;
   #monotonic = 1000;
   readonly #pending = new Set<Pending>();
+
+  /** @param wall milliseconds since 1970 to begin with. */
+  constructor(wall = Date.parse('2026-11-01T00:00:00Z')) {
+    this.#wall = wall;
+  }
 
   now(): number {
     return this.#wall;

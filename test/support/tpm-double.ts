@@ -72,7 +72,7 @@ export class SoftTpm implements Tpm {
 
   #unwrap(key: WrappedKey): Buffer {
     if (key.public.toString() !== `era ${this.#era}`) {
-      throw new TpeError('INTERNAL', { reason: 'Load failed: the SRK is another one' });
+      throw new TpeError('TPM_KEY_REFUSED', { command: 'TPM2_Load', hex: '0x000001df' });
     }
     return key.private;
   }

@@ -55,7 +55,7 @@ export class Lifecycle extends EventEmitter<{ state: [ProvisioningStatus] }> {
   readonly #counters = { registrations: 0, connects: 0, tokens: 0 };
   #settings: LifecycleSettings;
   #since: number;
-  #toldRetryAt: number | undefined;
+  #toldDueAt: number | undefined;
   #lastError: ProvisioningStatus['lastError'];
   /** How often each error was met, by its code. */
   readonly #errors: Record<string, number> = {};
@@ -196,9 +196,9 @@ export class Lifecycle extends EventEmitter<{ state: [ProvisioningStatus] }> {
       if (name === 'waitingForTime') this.#noteClock();
       logger.info({ from, to: name, on: input.type, nextRetry: this.status().nextRetry }, 'state');
     }
-    const { nextRetryAt } = this.#runner;
-    if (name === from && nextRetryAt === this.#toldRetryAt) return;
-    this.#toldRetryAt = nextRetryAt;
+    const { dueAt } = this.#runner;
+    if (name === from && dueAt === this.#toldDueAt) return;
+    this.#toldDueAt = dueAt;
     this.emit('state', this.status());
   }
 

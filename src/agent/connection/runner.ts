@@ -26,7 +26,8 @@ export class Runner {
   readonly #options: RunnerOptions;
   #machine: Machine = INITIAL;
   #timer: Timer | undefined;
-  #nextRetryAt: number | undefined;
+  /** Of the monotonic clock. */
+  #dueAt: number | undefined;
   #operation: AbortController | undefined;
   #stopped = false;
 
@@ -38,9 +39,15 @@ export class Runner {
     return this.#machine;
   }
 
-  /** Wall-clock time of the next attempt, milliseconds since 1970. */
+  /** When the wait is over, in milliseconds of the monotonic clock. */
+  get dueAt(): number | undefined {
+    return this.#dueAt;
+  }
+
+  /** The same by the wall clock as it goes now, which may have jumped since: milliseconds since 1970. */
   get nextRetryAt(): number | undefined {
-    return this.#nextRetryAt;
+    const { clock } = this.#options;
+    return this.#dueAt === undefined ? undefined : clock.now() + this.#dueAt - clock.monotonic();
   }
 
   take(input: Input): void {
@@ -69,7 +76,7 @@ export class Runner {
   #cancelTimer(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#nextRetryAt = undefined;
+    this.#dueAt = undefined;
   }
 
   #callOff(): void {
@@ -81,7 +88,7 @@ export class Runner {
     const { clock, effects } = this.#options;
     switch (effect.type) {
       case 'wait':
-        this.#nextRetryAt = clock.now() + effect.ms;
+        this.#dueAt = clock.monotonic() + effect.ms;
         this.#timer = clock.after(effect.ms, () => this.take({ type: 'timer' }));
         return;
       case 'drop':

@@ -35,7 +35,10 @@ export class Rearrange {
     hub.link(deviceId)?.close('the key changed');
   }
 
-  /** The device's home becomes another hub: the old one forgets it, DPS assigns the new one when asked. */
+  /**
+   * The device's home becomes another hub: the old one refuses it, DPS assigns the new one when asked. A move back before
+   * that lets it in again.
+   */
   async move(deviceId: string, hostName: string): Promise<void> {
     const { hub: from } = this.#find(deviceId);
     const to = this.hubs.get(hostName.toLowerCase());
@@ -45,6 +48,10 @@ export class Rearrange {
     if (enrollment === undefined) throw refusal('noEnrollment');
     const body = { ...enrollment.body, iotHubHostName: to.hostName, iotHubs: null };
     await this.enrollments.put(body.registrationId, { ...enrollment, body });
+    if (to === from) {
+      await from.update(deviceId, (record) => ({ ...record, status: 'enabled' }));
+      return;
+    }
     // The identity stays known to DPS's reprovisioning, but the hub lets nobody in with it.
     await from.update(deviceId, (record) => ({ ...record, status: 'disabled' }));
     from.link(deviceId)?.close('the device moved');
