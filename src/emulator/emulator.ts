@@ -7,6 +7,7 @@ import { addAdminApi } from './admin/admin-api';
 import { Outages } from './admin/outages';
 import { Rearrange } from './admin/rearrange';
 import { openAdminToken } from './admin/token';
+import { applyWorldFaults } from './admin/world-faults';
 import { Counters } from './admin/counters';
 import { addDeviceApi } from './dps/device-api';
 import { Enrollments } from './dps/enrollments';
@@ -138,6 +139,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<RunningEm
     for (const connection of [...context.connections]) connection.close('the hub is down');
     http.closeAllConnections();
   };
+  const rearrange = new Rearrange(hubs, enrollmentRecords, states);
+  applyWorldFaults(faults, context, rearrange);
   addAdminApi(serviceApp, {
     token: await openAdminToken(stateFolder),
     faults,
@@ -147,7 +150,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<RunningEm
       dps: { server: deviceApp.server, dropAll: () => deviceApp.server.closeAllConnections() },
       hub: { server: hubServer, dropAll: dropHubConnections },
     }),
-    rearrange: new Rearrange(hubs, enrollmentRecords, states),
+    rearrange,
   });
 
   const start = async (app: HttpsApp, port: number): Promise<number> => {

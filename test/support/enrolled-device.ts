@@ -20,6 +20,15 @@ export async function enrolledDevice(
 ): Promise<EnrolledDevice> {
   shared ??= newSoftTpm();
   await enroll(emulator, registrationId, shared, enrollment);
+  return registerAgain(emulator, registrationId);
+}
+
+/** Registers a device that {@link enrolledDevice} enrolled once more. */
+export async function registerAgain(
+  emulator: EmulatorAddresses,
+  registrationId: string,
+): Promise<EnrolledDevice> {
+  shared ??= newSoftTpm();
   const { state, hubKey } = await registerSoftly(emulator, registrationId, shared);
   if (hubKey === undefined) throw new Error(`not assigned: ${JSON.stringify(state)}`);
   return { hub: state.assignedHub, deviceId: state.deviceId, key: hubKey };

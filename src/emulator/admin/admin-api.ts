@@ -3,9 +3,9 @@ import type { FastifyRequest } from 'fastify';
 import { validate } from '../../common/validate';
 import { refusal } from '../dps/refusal';
 import type { DpsSettings } from '../dps/settings';
-import { FaultRule, type Faults } from '../faults/faults';
+import { FARTHEST_OFFSET_MS, FaultRule, type Faults } from '../faults/faults';
 import type { HttpsApp } from '../https-app';
-import type { HubContext } from '../hub/hub-context';
+import { type HubContext, setClock } from '../hub/hub-context';
 import type { Outages } from './outages';
 import type { Rearrange } from './rearrange';
 import { isBearer } from './token';
@@ -18,8 +18,8 @@ export const Settings = Type.Object(
     retryAfterSeconds: Type.Integer({ minimum: 0, maximum: 86_400 }),
     assignmentDelayMs: Type.Integer({ minimum: 0, maximum: 3_600_000 }),
     registrationsPerMinute: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
-    /** Added to the services' clock; a hundred years at most. */
-    clockOffsetMs: Type.Integer({ minimum: -3_155_760_000_000, maximum: 3_155_760_000_000 }),
+    /** Added to the services' clock. */
+    clockOffsetMs: Type.Integer({ minimum: -FARTHEST_OFFSET_MS, maximum: FARTHEST_OFFSET_MS }),
     /** False: the port is closed, as when a host is down. */
     dpsListening: Type.Boolean(),
     hubListening: Type.Boolean(),
@@ -64,10 +64,7 @@ export function addAdminApi(app: HttpsApp, options: AdminApiOptions): void {
         const change = validate(Type.Partial(Settings), request.body, 'the settings');
         const { clockOffsetMs, dpsListening, hubListening, ...dps } = change;
         Object.assign(settings, dps);
-        if (clockOffsetMs !== undefined) {
-          clock.offsetMs = clockOffsetMs;
-          for (const connection of [...context.connections]) connection.clockMoved();
-        }
+        if (clockOffsetMs !== undefined) setClock(context, clockOffsetMs);
         if (dpsListening !== undefined) await outages.set('dps', dpsListening);
         if (hubListening !== undefined) await outages.set('hub', hubListening);
         return current();

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { type Static, Type } from '@sinclair/typebox';
 import { RegistrationId } from '../dps/records';
 
@@ -14,6 +15,8 @@ export const FAULT_POINTS = [
 export type FaultPoint = (typeof FAULT_POINTS)[number];
 
 const MAX_DELAY_MS = 3_600_000;
+/** A hundred years. */
+export const FARTHEST_OFFSET_MS = 3_155_760_000_000;
 
 export const FaultAction = Type.Union([
   /** Closes the connection without an answer. */
@@ -66,6 +69,21 @@ export const FaultAction = Type.Union([
     { type: Type.Literal('connack'), code: Type.Integer({ minimum: 1, maximum: 5 }) },
     { additionalProperties: false },
   ),
+  /** The device's token ends now: its connection drops, and the token opens none again. */
+  Type.Object({ type: Type.Literal('expireToken') }, { additionalProperties: false }),
+  /** The device's home becomes another hub. */
+  Type.Object(
+    { type: Type.Literal('moveHub'), hub: Type.String({ minLength: 1, maxLength: 255 }) },
+    { additionalProperties: false },
+  ),
+  /** The clock of the services is set, in milliseconds beside the machine's; it stays so. */
+  Type.Object(
+    {
+      type: Type.Literal('clockOffset'),
+      offsetMs: Type.Integer({ minimum: -FARTHEST_OFFSET_MS, maximum: FARTHEST_OFFSET_MS }),
+    },
+    { additionalProperties: false },
+  ),
 ]);
 export type FaultAction = Static<typeof FaultAction>;
 
@@ -102,8 +120,13 @@ export interface FaultStatus extends FaultRule {
 
 const MOST_RULES = 1000;
 
+interface FaultEvents {
+  /** A rule struck; for actions that change more than the answer. */
+  strike: [action: FaultAction, id: string];
+}
+
 /** The rules that say where the emulator misbehaves; the first that fits strikes. */
-export class Faults {
+export class Faults extends EventEmitter<FaultEvents> {
   readonly #rules = new Map<number, { rule: FaultRule; seen: number; struck: number }>();
   #lastId = 0;
 
@@ -137,6 +160,7 @@ export class Faults {
       if (entry.seen <= (rule.skip ?? 0)) continue;
       if (rule.probability !== undefined && Math.random() >= rule.probability) continue;
       entry.struck += 1;
+      this.emit('strike', rule.action, id);
       return rule.action;
     }
     return undefined;

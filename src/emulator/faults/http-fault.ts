@@ -32,6 +32,9 @@ export async function applyHttpFault(fault: FaultAction | undefined, reply: AnyR
     case 'wrongEk':
     case 'result':
     case 'connack':
+    case 'expireToken':
+    case 'moveHub':
+    case 'clockOffset':
     case undefined:
       return false;
   }

@@ -30,3 +30,9 @@ export interface HubContext {
   readonly logger: Logger;
   readonly connections: Set<ManagedConnection>;
 }
+
+/** Sets the services' clock; connections whose token expired by it end. */
+export function setClock({ clock, connections }: HubContext, offsetMs: number): void {
+  clock.offsetMs = offsetMs;
+  for (const connection of [...connections]) connection.clockMoved();
+}
