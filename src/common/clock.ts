@@ -27,7 +27,9 @@ export const systemClock: Clock = {
       handle.unref();
     };
     arm(Math.max(0, delayMs));
-    return { cancel: () => clearTimeout(handle) };
+    // Node.js keeps the list of an unreferenced duration after its only timer was cleared, until the duration is over;
+    // every renewal has a random one of almost an hour.
+    return { cancel: () => clearTimeout(handle.ref()) };
   },
 };
 

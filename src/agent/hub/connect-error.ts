@@ -6,6 +6,9 @@ const REFUSALS: readonly number[] = [2, 4, 5];
 const TLS_CODES =
   /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPROTO|HOSTNAME_MISMATCH|INVALID_CA)/;
 
+/** What mqtt-packet says of bytes that are no MQTT; its errors have no code. */
+const NOT_MQTT = /^(Invalid|Cannot parse|Malformed|Wrong|Packet too short|Not supported)/;
+
 /** The return code of a CONNACK in an error of mqtt.js, whose `code` is a number then. */
 function returnCodeOf(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
@@ -22,6 +25,9 @@ export function connectError(error: unknown, hub: string, deviceId: string): Tpe
     return new TpeError('HUB_REFUSED', { hub, deviceId, returnCode }, { cause: error });
   }
   const reason = reasonOf(error);
+  if (codeOf(error) === undefined && NOT_MQTT.test(reason)) {
+    return new TpeError('HUB_PACKET_INVALID', { hub, reason }, { cause: error });
+  }
   const tls = TLS_CODES.test(codeOf(error) ?? '');
   return new TpeError(tls ? 'HUB_TLS_REFUSED' : 'HUB_UNREACHABLE', { hub, reason }, { cause: error });
 }

@@ -147,8 +147,11 @@ export class HubConnection {
     } catch (error) {
       this.#over = true;
       this.#release();
-      if (isTpeError(error)) throw error;
-      throw connectError(this.#dialer.lastError ?? error, hub, deviceId);
+      const { lastError } = this.#dialer;
+      // Garbage ends in a time-out as well; what mqtt.js said of it is the better reason.
+      const late = isTpeError(error, 'HUB_TIMEOUT') && lastError !== undefined;
+      if (isTpeError(error) && !late) throw error;
+      throw connectError(lastError ?? error, hub, deviceId);
     } finally {
       signal.removeEventListener('abort', hangUp);
     }

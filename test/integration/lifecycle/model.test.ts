@@ -87,14 +87,17 @@ const plain: readonly [string, Run][] = [
   ],
   [
     'new key',
-    async (world) => void (await admin(emulator, 'POST', `/devices/${world.id}/new-key`).catch(() => undefined)),
+    async (world) =>
+      void (await admin(emulator, 'POST', `/devices/${world.id}/new-key`).catch(() => undefined)),
   ],
 ];
 
 const steps = [
   weather('dps', DPS_WEATHER),
   weather('hub', HUB_WEATHER),
-  fc.integer({ min: 1, max: 40 }).map((minutes) => new Step(`${minutes} min`, async (world) => world.pass(minutes))),
+  fc
+    .integer({ min: 1, max: 40 })
+    .map((minutes) => new Step(`${minutes} min`, async (world) => world.pass(minutes))),
   fc.constantFrom(...plain).map(([name, act]) => new Step(name, act)),
   fc.constantFrom(...plain).map(([name, act]) => new Step(name, act)),
 ];
@@ -123,7 +126,7 @@ test('the real effects walk wherever the cloud drives them, and are connected wi
         }
       },
     ),
-    { numRuns: RUNS },
+    { numRuns: RUNS, endOnFailure: true, verbose: 1 },
   );
 }, 600_000);
 
