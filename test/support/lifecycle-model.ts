@@ -171,9 +171,10 @@ export class ModelWorld {
       const renewed = wasConnected && this.rig.lifecycle.status().counters.tokens > tokens;
       // The SDK connects anew with the renewed token; no fake minute may pass meanwhile.
       const end = performance.now() + PATIENCE_MS;
-      while (renewed && this.rig.counts()['hubSessions'] === sessions && performance.now() < end) {
+      const connects = (): boolean => this.hub === 'fine' && this.deviceEnabled && this.state === 'connected';
+      while (renewed && connects() && this.rig.counts()['hubSessions'] === sessions) {
+        if (performance.now() > end) break;
         await new Promise((resolve) => setTimeout(resolve, 2));
-        if (this.hub !== 'fine' || !this.deviceEnabled || this.state !== 'connected') break;
       }
       await this.settle();
       await this.#syncServices();
