@@ -122,15 +122,21 @@ async function provision(rig, count, cloud) {
 async function discoverCrowd(rig, farm, count) {
   let last = 0;
   let found = 0;
-  await utility(
-    rig,
-    ['discover', '--target', `127.255.255.255:${farm.discovery}`, '--seconds', '3'],
-    {},
-    (event, at) => {
-      found += event.serialNumber === undefined ? 0 : 1;
-      last = at;
-    },
-  );
+  // Without any trust in keys, so that it ends when the scan does.
+  const args = [
+    'run',
+    '--until',
+    'collected',
+    '--target',
+    `127.255.255.255:${farm.discovery}`,
+    '--seconds',
+    '3',
+  ];
+  await utility(rig, args, {}, (event, at) => {
+    if (event.event !== 'discovered') return;
+    found += 1;
+    last = at;
+  });
   if (found !== count) throw new Error(`${found} of ${count} gateways answered the broadcast`);
   return last;
 }

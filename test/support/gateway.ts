@@ -17,6 +17,8 @@ export interface GatewayOptions {
   /** More lines for the settings file, complete sections. */
   readonly more?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Runs it in a network namespace, on every interface and the usual ports instead of free ones of 127.0.0.1. */
+  readonly inside?: readonly string[];
 }
 
 export const NEW_PASSWORD = 'Gateway-4711!';
@@ -41,7 +43,8 @@ export class Gateway {
 
   /** Starts the agent and waits until it says that it is ready. */
   async start(): Promise<void> {
-    const { folder, tcti, serialNumber, macAddress, ca, hubGateway, more, env } = this.options;
+    const { folder, tcti, serialNumber, macAddress, ca, hubGateway, more, env, inside } = this.options;
+    const listen = inside === undefined ? 'address = "127.0.0.1"\nport = 0' : '';
     const quoted = JSON.stringify;
     const azure = [
       ...(ca === undefined ? [] : [`trustedCaFile = ${quoted(ca)}`]),
@@ -59,18 +62,16 @@ firmwareVersion = "1.3.2"
 [tpm]
 tcti = ${quoted(tcti)}
 [discovery]
-address = "127.0.0.1"
-port = 0
+${listen}
 [api]
-address = "127.0.0.1"
-port = 0
+${listen}
 [azure]
 dpsHosts = ["localhost"]
 ${azure.join('\n')}
 ${more ?? ''}
 `,
     );
-    this.process = new Program('tpe-agent', ['--config', this.config], env);
+    this.process = new Program('tpe-agent', ['--config', this.config], env, inside);
     const ready = await this.process.line((line) => line['event'] === 'ready', 'ready');
     this.apiPort = Number(ready['apiPort']);
     this.discoveryPort = Number(ready['discoveryPort']);

@@ -12,9 +12,11 @@ export class Program {
   #stderr = '';
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
-  constructor(name: string, args: string[], env: NodeJS.ProcessEnv = {}) {
+  /** @param inside command that runs another one in its own place, e.g. in a network namespace. */
+  constructor(name: string, args: string[], env: NodeJS.ProcessEnv = {}, inside: readonly string[] = []) {
     this.#name = name;
-    this.#child = spawn(process.execPath, [join(distFolder, `${name}.cjs`), ...args], {
+    const [command = '', ...rest] = [...inside, process.execPath, join(distFolder, `${name}.cjs`), ...args];
+    this.#child = spawn(command, rest, {
       // Nothing of the caller's environment that changes how the program writes or whom it notifies.
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LANG: 'C.UTF-8', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,6 +4,12 @@ import type { NetworkInterface } from '../device/types';
 /** How long a list of interfaces is believed; asking the kernel for every datagram of a flood would be the damage. */
 const FRESH_MS = 1000;
 
+/** Plants have routers: a utility in another subnet of the same site asks each address by unicast. */
+const SITE = new BlockList();
+SITE.addSubnet('10.0.0.0', 8);
+SITE.addSubnet('172.16.0.0', 12);
+SITE.addSubnet('192.168.0.0', 16);
+
 interface Link {
   readonly interfaceName: string;
   readonly address: string;
@@ -34,9 +40,9 @@ export class OnLink {
   }
 
   /**
-   * Our address in the network that `source` is on; `undefined` when it is on none of ours: a forged or routed
-   * source, which gets no unicast answer (BCP 38, RFC 8085).
-   * @param interfaceName only this interface counts; any when `undefined`.
+   * Our address for an answer to `source`: the one in its network, or, for a routed source with a private address
+   * (RFC 1918), the first of the interface. `undefined` for all others, which get no unicast answer (BCP 38, RFC 8085).
+   * @param interfaceName only this interface counts; any when `undefined`, but then routed sources get no answer.
    */
   addressFor(
     source: string,
@@ -49,12 +55,14 @@ export class OnLink {
     // Every link has fe80::/64, so only the interface tells which of ours is meant.
     if (family === 6 && !plain.startsWith('fe80:')) return undefined;
     const type = family === 6 ? 'ipv6' : 'ipv4';
-    return this.#fresh(now).find(
+    const onLink = this.#fresh(now).find(
       (link) =>
         link.family === family &&
         (interfaceName === undefined || link.interfaceName === interfaceName) &&
         link.network.check(plain, type),
     )?.address;
+    if (onLink !== undefined || family === 6 || !SITE.check(plain)) return onLink;
+    return this.firstAddress(interfaceName, now);
   }
 
   /** First IPv4 address of an interface: what an answer by broadcast names. */

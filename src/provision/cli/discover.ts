@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { Gateway } from '../device';
 import { pause } from '../pause';
-import { COLUMNS, cell, discoveryCells, textTable } from '../report/columns';
+import { serialNotes } from '../discovery/serial-notes';
+import { COLUMNS, DISCOVERY_WIDTHS, discoveryCells, textTable } from '../report/columns';
 import { discover, noGateway } from './discovery';
 import { type Flags, commonFlags, discoveryFlags, jobOf } from './flags';
 import type { Streams } from './streams';
@@ -17,40 +18,43 @@ interface DiscoverFlags extends Flags {
 async function watch(flags: Flags, streams: Streams): Promise<number> {
   const file = await jobOf(flags);
   const known = new Set<string>();
-  const onFound = (gateway: Gateway): void => {
-    const identity = `${gateway.deviceId} ${gateway.keySha256} ${gateway.address}`;
-    if (known.has(identity)) return;
-    known.add(identity);
-    const text =
-      flags.json === true
-        ? JSON.stringify(gateway)
-        : discoveryCells(gateway)
-            .map((text) => cell(text))
-            .join('  ');
-    streams.out.write(`${text}\n`);
+  const told = new Set<string>();
+  const news = (all: Set<string>, text: string): boolean => !all.has(text) && all.add(text).has(text);
+  const warn = (message: string): void => {
+    if (news(told, message)) streams.err.write(`warning: ${message}\n`);
   };
+  const latest = new Map<string, Gateway>();
   while (!streams.signal.aborted) {
-    await discover(flags, file, { onFound, signal: streams.signal });
+    const gateways = await discover(flags, file, { onWarning: warn, signal: streams.signal });
+    const fresh = gateways.filter((gateway) =>
+      news(known, `${gateway.deviceId} ${gateway.keySha256} ${gateway.address}`),
+    );
+    print(fresh, flags, streams, latest.size === 0);
+    for (const gateway of fresh) latest.set(`${gateway.deviceId} ${gateway.keySha256}`, gateway);
+    for (const note of serialNotes([...latest.values()])) warn(note);
     await pause(WATCH_PAUSE_MS, streams.signal);
   }
   return 0;
 }
 
+function print(gateways: readonly Gateway[], flags: Flags, streams: Streams, header: boolean): void {
+  if (flags.json === true) {
+    for (const gateway of gateways) streams.out.write(`${JSON.stringify(gateway)}\n`);
+  } else if (gateways.length > 0) {
+    const table = textTable(COLUMNS.slice(0, 6), gateways.map(discoveryCells), DISCOVERY_WIDTHS);
+    streams.out.write(`${header ? table : table.slice(table.indexOf('\n') + 1)}\n`);
+  }
+}
+
 async function run(flags: DiscoverFlags, streams: Streams): Promise<number> {
   if (flags.watch === true) return watch(flags, streams);
   const file = await jobOf(flags);
-  const gateways = await discover(flags, file, {
-    onWarning: (message) => streams.err.write(`warning: ${message}\n`),
-    signal: streams.signal,
-    ...(flags.json === true
-      ? { onFound: (gateway) => streams.out.write(`${JSON.stringify(gateway)}\n`) }
-      : {}),
-  });
+  const warn = (message: string): void => void streams.err.write(`warning: ${message}\n`);
+  const gateways = await discover(flags, file, { onWarning: warn, signal: streams.signal });
   if (gateways.length === 0) throw noGateway(flags, file);
-  if (flags.json !== true) {
-    streams.out.write(`${textTable(COLUMNS.slice(0, 6), gateways.map(discoveryCells))}\n`);
-    streams.out.write(`${gateways.length} found\n`);
-  }
+  print(gateways, flags, streams, true);
+  if (flags.json !== true) streams.out.write(`${gateways.length} found\n`);
+  for (const note of serialNotes(gateways)) warn(note);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Job } from '../flow/job';
 import { runJob } from '../flow/run-job';
+import { serialNotes } from '../discovery/serial-notes';
 import { BulkEnroller } from '../dps/bulk-enroller';
 import { type Book, MemoryBook } from '../journal/book';
 import { Journal } from '../journal/journal';
@@ -118,6 +119,7 @@ async function run(flags: Flags, streams: Streams): Promise<number> {
       signal: streams.signal,
     });
     if (gateways.length === 0 && [...book.all()].length === 0) throw noGateway(flags, file);
+    for (const message of serialNotes(gateways)) reporter.report({ event: 'warning', message });
     const enroller = dps === undefined ? undefined : new BulkEnroller(dps);
     const job: Job = { ...work, ...trust, ...credentials, dps: enroller };
     const options = { signal: streams.signal, ...(flags.only === undefined ? {} : { only: flags.only }) };

@@ -3,6 +3,7 @@ import { reasonOf } from '../../common/errors/tpe-error';
 import { type Answer, decodeAnswer, encodeProbe } from '../../protocol/discovery';
 import type { Gateway } from '../device';
 import { pause } from '../pause';
+import { Ways } from './ways';
 import type { Target } from './targets';
 
 export interface ScanOptions {
@@ -50,6 +51,7 @@ export class Scan {
   readonly #options: ScanOptions;
   readonly #nonces = new Set<string>();
   readonly #found = new Map<string, Gateway>();
+  readonly #ways = new Ways();
   readonly #perSource = new Map<string, number>();
   readonly #sockets = new Map<string, Promise<Socket>>();
   readonly #unanswered: Set<string> | undefined;
@@ -93,7 +95,7 @@ export class Scan {
         );
       }
     }
-    return [...this.#found.values()];
+    return [...this.#found].map(([identity, gateway]) => this.#ways.best(identity, gateway));
   }
 
   async #probeAll(round: number): Promise<void> {
@@ -148,7 +150,10 @@ export class Scan {
     if (answer === undefined || !this.#nonces.has(answer.nonce)) return;
     // With the key: a forged answer that borrows a device id must not hide the gateway that really has it.
     const identity = `${answer.deviceId} ${answer.keySha256}`;
-    if (this.#found.has(identity)) return;
+    if (this.#found.has(identity)) {
+      this.#ways.add(identity, source.address);
+      return;
+    }
     const fromSource = this.#perSource.get(source.address) ?? 0;
     if (fromSource >= MOST_GATEWAYS_A_SOURCE || this.#found.size >= MOST_GATEWAYS) {
       this.#dropped += 1;
@@ -157,6 +162,7 @@ export class Scan {
     this.#perSource.set(source.address, fromSource + 1);
     const gateway = gatewayOf(answer, source);
     this.#found.set(identity, gateway);
+    this.#ways.add(identity, source.address);
     this.#options.onFound?.(gateway);
     if (
       this.#unanswered?.delete(`${source.address} ${source.port}`) === true &&

@@ -27,10 +27,17 @@ export function cell(text: string, width = 64): string {
   return clean.length > width ? `${clean.slice(0, width - 1)}…` : clean;
 }
 
-/** A table in plain text: header, then rows, columns padded. */
-export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Widths that fit nearly all gateways, so that rows which come later line up with those before. */
+export const DISCOVERY_WIDTHS = [15, 5, 12, 18, 14, 0];
+
+/** A table in plain text: header, then rows, columns padded, at least as wide as asked for. */
+export function textTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  least: readonly number[] = [],
+): string {
   const clean = [header, ...rows].map((row) => row.map((value) => cell(value)));
-  const widths = header.map((_, i) => Math.max(...clean.map((row) => row[i]?.length ?? 0)));
+  const widths = header.map((_, i) => Math.max(least[i] ?? 0, ...clean.map((row) => row[i]?.length ?? 0)));
   return clean
     .map((row) =>
       row
