@@ -23,7 +23,7 @@ async function main(): Promise<void> {
         busiestMinute: busiestMinute(storm.registrations),
         throttled: storm.throttled.length,
         lastAssignedSec: Math.max(...storm.assigned),
-        svg: drawStorm(storm.registrations, LIMIT_PER_MINUTE / 60),
+        svg: drawStorm(storm.registrations, LIMIT_PER_MINUTE),
       }),
     );
   } finally {

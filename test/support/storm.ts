@@ -85,25 +85,34 @@ export function busiestMinute(times: readonly number[]): number {
   return Math.max(0, ...sorted.map((at, i) => sorted.slice(i).filter((other) => other < at + 60).length));
 }
 
-/** Events in each second as an SVG, with a line where DPS draws its limit. */
-export function drawStorm(times: readonly number[], limitPerSecond: number): string {
+/** A TPM registration asks DPS twice: for the challenge, and with the answer to it. */
+const REQUESTS_A_REGISTRATION = 2;
+
+/**
+ * Requests that DPS got in the minute before each moment, as an SVG with the limit as a line.
+ * @param times start of each registration, seconds
+ */
+export function drawStorm(times: readonly number[], limitPerMinute: number): string {
   const seconds = Math.max(1, Math.ceil(Math.max(...times)));
-  const counts = Array.from({ length: seconds }, (_, s) => times.filter((at) => Math.floor(at) === s).length);
-  const most = Math.max(limitPerSecond, ...counts) * 1.15;
-  const [left, top, width, height] = [60, 40, 640, 220];
-  const y = (count: number): number => top + height - (count / most) * height;
-  const bar = width / seconds;
-  const bars = counts.map(
-    (count, s) =>
-      `<rect x="${left + s * bar}" y="${y(count)}" width="${bar - 1}" height="${top + height - y(count)}" fill="#4a7fb5"/>`,
+  const inLastMinute = Array.from(
+    { length: seconds + 1 },
+    (_, s) => REQUESTS_A_REGISTRATION * times.filter((at) => at <= s && at > s - 60).length,
   );
+  const most = limitPerMinute * 1.15;
+  const [left, top, width, height] = [60, 40, 640, 220];
+  const x = (second: number): number => left + (second / seconds) * width;
+  const y = (count: number): number => top + height - (count / most) * height;
+  const line = inLastMinute.map((count, s) => `${x(s).toFixed(1)},${y(count).toFixed(1)}`).join(' ');
+  const peak = Math.max(...inLastMinute);
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="740" height="310" font-family="sans-serif" font-size="12">` +
     `<rect width="100%" height="100%" fill="#fff"/>` +
-    `<text x="16" y="22" font-size="15">${times.length} registrations after a power cut, per second (line: ${limitPerSecond.toFixed(1)}/s, the limit of DPS)</text>` +
-    `${bars.join('')}<line x1="${left}" x2="${left + width}" y1="${y(limitPerSecond)}" y2="${y(limitPerSecond)}" stroke="#b5483c" stroke-width="2"/>` +
+    `<text x="16" y="22" font-size="15">${times.length} gateways register after a power cut: requests in the last minute</text>` +
+    `<polyline points="${line}" fill="none" stroke="#4a7fb5" stroke-width="2.5"/>` +
+    `<line x1="${left}" x2="${left + width}" y1="${y(limitPerMinute)}" y2="${y(limitPerMinute)}" stroke="#b5483c" stroke-width="2"/>` +
+    `<text x="${left + 8}" y="${y(limitPerMinute) - 6}" fill="#b5483c">limit of DPS, ${limitPerMinute} a minute</text>` +
     `<line x1="${left}" x2="${left + width}" y1="${top + height}" y2="${top + height}" stroke="#222"/>` +
     `<text x="${left}" y="${top + height + 20}">0 s</text><text x="${left + width - 30}" y="${top + height + 20}">${seconds} s</text>` +
-    `<text x="${left - 8}" y="${y(Math.max(...counts)) + 4}" text-anchor="end">${Math.max(...counts)}</text></svg>\n`
+    `<text x="${left - 8}" y="${y(peak) + 4}" text-anchor="end">${peak}</text></svg>\n`
   );
 }
