@@ -108,7 +108,8 @@ export async function factoryInit(
   };
   // The accounts come last: when they have the password, the factory state that survives a reset has it too.
   if (JSON.stringify(before) !== JSON.stringify(after)) await file.save(after);
-  if (!keep) await dependencies.setInitialPassword(initialPasswordHash);
+  // Also where it is kept: the power may have been cut between the two last time.
+  await dependencies.setInitialPassword(initialPasswordHash);
 
   return {
     serialNumber,

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey } from 'node:crypto';
-import { readFile, readdir, rm, stat } from 'node:fs/promises';
+import { readFile, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
 import { syncFolder, writeFileAtomic } from '../../common/fs/atomic-write';
@@ -42,6 +42,20 @@ async function remove(path: string): Promise<void> {
   }
 }
 
+/** Removes what is in a folder, and the folder where that may be: it may lie in a folder of root's, or be a mount point. */
+async function empty(folder: string): Promise<void> {
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw new TpeError('FILE_READ_FAILED', { path: folder, reason: reasonOf(error) }, { cause: error });
+  }
+  for (const name of names) await remove(join(folder, name));
+  await syncFolder(folder);
+  await rmdir(folder).catch(() => undefined);
+}
+
 /** Base64 SHA-256 of the public key of the PEM private key in this file; `undefined` when there is no usable one. */
 async function keySha256Of(path: string): Promise<string | undefined> {
   try {
@@ -74,7 +88,7 @@ export async function finishFactoryReset(paths: StatePaths): Promise<boolean> {
   for (const name of await readdir(paths.state)) {
     if (!kept.has(name)) await remove(join(paths.state, name));
   }
-  await remove(paths.audit);
+  await empty(paths.audit);
   if (factory !== undefined) await writeInitialAccounts(paths.state, factory.initialPasswordHash);
   await syncFolder(paths.state);
   await remove(marker);

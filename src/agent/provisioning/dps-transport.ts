@@ -193,13 +193,15 @@ export class DpsTransport implements TpmProvisioningTransport {
   async #poll(operationId: string): Promise<DeviceRegistrationResult> {
     const { clock, signal, assignmentLimitMs } = this.#options;
     const left = this.#nextPollAt - clock.monotonic();
+    if (Math.max(this.#nextPollAt, clock.monotonic()) > this.#assignmentDeadline) {
+      const limitSec = Math.round((assignmentLimitMs ?? DEFAULT_ASSIGNMENT_LIMIT_MS) / 1000);
+      // Waiting longer than this is the state machine's business, which shows it and obeys what DPS asked for.
+      const retryAfterSec = Math.max(0, Math.ceil(left / 1000));
+      throw new TpeError('DPS_ASSIGNMENT_SLOW', { limitSec, retryAfterSec });
+    }
     await delay(clock, Math.min(Math.max(0, left), LONGEST_WAIT_MS), signal);
     signal.throwIfAborted();
     if (left > LONGEST_WAIT_MS) return { operationId, status: 'assigning' };
-    if (clock.monotonic() > this.#assignmentDeadline) {
-      const limitSec = Math.round((assignmentLimitMs ?? DEFAULT_ASSIGNMENT_LIMIT_MS) / 1000);
-      throw new TpeError('DPS_ASSIGNMENT_SLOW', { limitSec });
-    }
     const answer = await this.#call('GET', `${this.#path}/operations/${encodeURIComponent(operationId)}`);
     // A poll that meets a throttle or a hiccup is repeated: giving up here would cost a whole new registration.
     if (answer.status === 429 || answer.status >= 500) {

@@ -1,6 +1,6 @@
 import { X509Certificate, createHash, createPublicKey } from 'node:crypto';
-import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, chown, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Accounts } from '../../../src/agent/accounts/accounts';
 import { PasswordHasher } from '../../../src/agent/accounts/password-hasher';
 import { factoryStateFile } from '../../../src/agent/config/factory-state';
@@ -12,6 +12,7 @@ import {
   requestFactoryReset,
   restoreInitialAccounts,
 } from '../../../src/agent/local/factory-reset';
+import { asOwnerOf } from '../../../src/agentctl/as-owner';
 import { RECORD_COLUMNS, withRow, writeRecord } from '../../../src/agentctl/factory-record';
 import { labelText } from '../../../src/agentctl/label';
 import { withLockedState } from '../../../src/agentctl/offline';
@@ -19,6 +20,8 @@ import { systemClock as clock } from '../../../src/common/clock';
 import { DEFAULT_PASSWORD } from '../../../src/protocol/api-types';
 import { type Swtpm, startSwtpm } from '../../support/swtpm';
 import { withTempFolder } from '../../support/temp';
+
+const NOBODY = 65_534;
 
 let tpm: Swtpm;
 
@@ -164,6 +167,42 @@ test('a reset that is cut off at any file is finished by the next start', async 
     expect(await finishFactoryReset(settings.paths)).toBe(false);
     expect(await readdir(state)).not.toContain('connection.json');
     expect(await canLogIn(settings, initialPassword)).toBe(true);
+  });
+});
+
+test('a factory step that is cut off before the accounts have the password is mended by the next one', async () => {
+  await withTempFolder(async (folder) => {
+    const settings = await settingsIn(folder);
+    const cutOff = withLockedState(settings, {}, (dependencies) =>
+      factoryInit({ ...dependencies, setInitialPassword: () => Promise.reject(new Error('power cut')) }, {}),
+    );
+    await expect(cutOff).rejects.toThrow('power cut');
+    await init(settings);
+    expect(await canLogIn(settings, DEFAULT_PASSWORD)).toBe(false);
+    const { initialPassword } = await init(settings, { renewPassword: true });
+    expect(await canLogIn(settings, initialPassword)).toBe(true);
+  });
+});
+
+test('a reset empties an audit folder that cannot be removed itself', async () => {
+  await withTempFolder(async (folder) => {
+    const settings = await settingsIn(folder);
+    // As /var/log/tpe-agent: the service's own, in a folder that is not.
+    const audit = join(folder, 'log', 'audit');
+    await mkdir(audit, { recursive: true });
+    await writeFile(join(audit, 'audit.jsonl'), '{}\n');
+    const paths = { state: settings.paths.state, audit };
+    await requestFactoryReset(paths);
+    if (process.geteuid?.() === 0) {
+      await chmod(folder, 0o755);
+      for (const path of [audit, paths.state]) await chown(path, NOBODY, NOBODY);
+    } else {
+      await chmod(dirname(audit), 0o555);
+    }
+    expect(await asOwnerOf(paths.state, () => finishFactoryReset(paths))).toBe(true);
+    expect(await readdir(audit)).toEqual([]);
+    expect(await finishFactoryReset(paths)).toBe(false);
+    await chmod(dirname(audit), 0o755);
   });
 });
 

@@ -283,6 +283,24 @@ test('an assignment that never ends is given up', async () => {
   });
 });
 
+const muchLater = { 'retry-after': '3600' };
+test.each<[string, Answer[]]>([
+  [
+    'an assignment',
+    [{ status: 202, headers: muchLater, body: { operationId: '4.abc', status: 'assigning' } }],
+  ],
+  ['a throttle', [assigning, { status: 429, headers: muchLater, body: {} }]],
+])(
+  '%s that asks for more patience than there is ends the attempt at once, and the wait is kept',
+  async (_, answers) => {
+    await expect(attempt([challenge, ...answers])).rejects.toMatchObject({
+      code: 'DPS_ASSIGNMENT_SLOW',
+      retryable: true,
+      details: { retryAfterSec: 3600 },
+    });
+  },
+);
+
 test('a TPM that refuses the challenge ends the attempt with the error of the TPM', async () => {
   const tpm = new SoftTpm();
   tpm.failing.set('activateIdentityKey', 1);
