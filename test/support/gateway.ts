@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HttpsAnswer, httpsCall } from '../../src/common/http/request';
 import { DEFAULT_PASSWORD, DEFAULT_USER, type ProvisioningStatus } from '../../src/protocol/api-types';
-import { Program } from './process';
+import { type Place, Program } from './process';
 import { waitFor } from './wait';
 
 export interface GatewayOptions {
@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Runs it in a network namespace, on every interface and the usual ports instead of free ones of 127.0.0.1. */
   readonly inside?: readonly string[];
+  /** Runs it as another user, from copies that this user may read. */
+  readonly as?: { readonly command: readonly string[]; readonly place: Place };
 }
 
 export const NEW_PASSWORD = 'Gateway-4711!';
@@ -43,7 +45,7 @@ export class Gateway {
 
   /** Starts the agent and waits until it says that it is ready. */
   async start(): Promise<void> {
-    const { folder, tcti, serialNumber, macAddress, ca, hubGateway, more, env, inside } = this.options;
+    const { folder, tcti, serialNumber, macAddress, ca, hubGateway, more, env, inside, as } = this.options;
     const listen = inside === undefined ? 'address = "127.0.0.1"\nport = 0' : '';
     const quoted = JSON.stringify;
     const azure = [
@@ -71,7 +73,7 @@ ${azure.join('\n')}
 ${more ?? ''}
 `,
     );
-    this.process = new Program('tpe-agent', ['--config', this.config], env, inside);
+    this.process = new Program('tpe-agent', ['--config', this.config], env, inside ?? as?.command, as?.place);
     const ready = await this.process.line((line) => line['event'] === 'ready', 'ready');
     this.apiPort = Number(ready['apiPort']);
     this.discoveryPort = Number(ready['discoveryPort']);

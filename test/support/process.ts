@@ -4,6 +4,12 @@ import { waitFor } from './wait';
 
 export const distFolder = join(__dirname, '../../dist');
 
+/** Node.js and our programs, where they are not this process's and dist/. */
+export interface Place {
+  readonly node: string;
+  readonly folder: string;
+}
+
 /** A program of ours as a child process, with everything that it said. */
 export class Program {
   readonly #child: ChildProcess;
@@ -13,9 +19,15 @@ export class Program {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
   /** @param inside command that runs another one in its own place, e.g. in a network namespace. */
-  constructor(name: string, args: string[], env: NodeJS.ProcessEnv = {}, inside: readonly string[] = []) {
+  constructor(
+    name: string,
+    args: string[],
+    env: NodeJS.ProcessEnv = {},
+    inside: readonly string[] = [],
+    { node, folder }: Place = { node: process.execPath, folder: distFolder },
+  ) {
     this.#name = name;
-    const [command = '', ...rest] = [...inside, process.execPath, join(distFolder, `${name}.cjs`), ...args];
+    const [command = '', ...rest] = [...inside, node, join(folder, `${name}.cjs`), ...args];
     this.#child = spawn(command, rest, {
       // Nothing of the caller's environment that changes how the program writes or whom it notifies.
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LANG: 'C.UTF-8', ...env },
