@@ -31,6 +31,7 @@ export class Dialer {
   readonly #options: DialOptions;
   #client: MqttClient | undefined;
   #lastError: unknown;
+  #hungUp = false;
 
   readonly #connect: MqttConnect;
 
@@ -58,11 +59,14 @@ export class Dialer {
     });
     client.on('error', (error) => (this.#lastError = error));
     this.#client = client;
+    // The SDK dials when a token is signed, which may be after the attempt was given up.
+    if (this.#hungUp) client.end(true);
     return client;
   }
 
-  /** Closes the socket at once, whatever the SDK is waiting for. */
+  /** Closes the socket at once and for good, whatever the SDK is waiting for. */
   hangUp(): void {
+    this.#hungUp = true;
     this.#client?.end(true);
   }
 }

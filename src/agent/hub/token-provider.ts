@@ -92,7 +92,7 @@ export class TpmTokenProvider extends EventEmitter<{ newTokenAvailable: [Transpo
     const { clock } = this.#options;
     if (this.#cached !== undefined && clock.monotonic() < this.#cached.until) return this.#cached.config;
     const config = await this.#sign();
-    this.#planRenewal();
+    if (!this.#stopped) this.#planRenewal();
     return config;
   }
 

@@ -12,6 +12,7 @@ import { TrustedTime } from '../../../src/common/trusted-time';
 import { selfSigned } from '../../support/certificates';
 import { type TestEmulator, startEmulator } from '../../support/emulator';
 import { admin } from '../../support/lifecycle-rig';
+import { FakeClock } from '../../support/fake-clock';
 import { waitFor } from '../../support/wait';
 
 let emulator: TestEmulator;
@@ -213,4 +214,53 @@ test.each<[string, Buffer]>([
   await connection.close();
   const { connection: next } = await dial();
   await next.send({ body: '{}', properties: {}, createdAt: new Date().toISOString() });
+});
+
+const welcome = generate({ cmd: 'connack', returnCode: 0, sessionPresent: false });
+test.each<[string, (socket: TLSSocket) => void]>([
+  ['lets in and closes', (socket) => void socket.end(welcome)],
+  [
+    'lets in and sends what is no MQTT, at once',
+    (socket) => void socket.write(Buffer.concat([welcome, Buffer.from([0x00, 0x00])])),
+  ],
+  ['lets in and cuts the connection', (socket) => void socket.write(welcome, () => socket.destroy())],
+])(
+  'a hub that %s in the same breath is a lost connection, not one that is thought to hold',
+  async (_, greet) => {
+    const folder = await mkdtemp(join(tmpdir(), 'tpe-hub-'));
+    const tls = selfSigned(folder);
+    await rm(folder, { recursive: true, force: true });
+    const server = createTlsServer(tls, (socket) => {
+      sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+      socket.once('data', () => greet(socket));
+    });
+    const where = { gateway: `localhost:${await listening(server)}`, ca: tls.cert, connectTimeoutMs: 3000 };
+    const told: string[] = [];
+    const onLost = ({ code }: { code: string }): void => void told.push(code);
+    await dial({ ...where, onLost }).catch((error: unknown) => told.push((error as { code: string }).code));
+    await waitFor('the end to be told', () => told.length > 0, 10_000);
+    expect(told).toHaveLength(1);
+    expect(['HUB_CONNECTION_LOST', 'HUB_UNREACHABLE']).toContain(told[0]);
+  },
+);
+
+test('a token that comes after the attempt was given up opens no connection that nobody knows', async () => {
+  const clock = new FakeClock();
+  let sign: (signature: Buffer) => void = () => undefined;
+  const failed = dial({
+    clock,
+    sign: () => new Promise<Buffer>((resolve) => (sign = resolve)),
+    connectTimeoutMs: 20_000,
+  }).catch((error: unknown) => (error as { code: string }).code);
+  await waitFor('the wait for the signature', () => clock.timers > 0);
+  const slow = sign;
+  clock.advance(20_000);
+  expect(await failed).toBe('HUB_TIMEOUT');
+  slow(createHmac('sha256', key).update('too late').digest());
+  // The next attempt takes longer than a connection of the first one would have.
+  await dial();
+  expect(emulator.counters.of('dev-1').hubConnects).toBe(1);
+  // No renewal is planned for it either.
+  expect(clock.timers).toBe(0);
 });
