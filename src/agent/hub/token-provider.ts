@@ -92,7 +92,7 @@ export class TpmTokenProvider extends EventEmitter<{ newTokenAvailable: [Transpo
     const { clock } = this.#options;
     if (this.#cached !== undefined && clock.monotonic() < this.#cached.until) return this.#cached.config;
     const config = await this.#sign();
-    if (!this.#stopped) this.#planRenewal();
+    this.#planRenewal();
     return config;
   }
 
@@ -118,6 +118,8 @@ export class TpmTokenProvider extends EventEmitter<{ newTokenAvailable: [Transpo
   }
 
   #planRenewal(): void {
+    // The token may have come after the attempt that it was for was given up.
+    if (this.#stopped) return;
     const { lifeMs, marginMs, jitterMs } = this.#times;
     const random = this.#options.random ?? Math.random;
     this.#after(Math.max(0, lifeMs - marginMs - random() * jitterMs));
