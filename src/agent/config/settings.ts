@@ -55,6 +55,16 @@ function isPlaced(error: unknown): error is { line: number; column: number } {
   return typeof error === 'object' && error !== null && 'line' in error && 'column' in error;
 }
 
+function isProxy(text: string): boolean {
+  try {
+    const { username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** What the schema cannot say: the JSON pointer of a value that nothing could be done with, and why. */
 function impossible({ azure = {} }: SettingsFile): { path: string; message: string } | undefined {
   const { hubGateway, dpsHosts = [], proxy } = azure;
@@ -65,8 +75,11 @@ function impossible({ azure = {} }: SettingsFile): { path: string; message: stri
   const message = 'the port is none of 1 to 65535';
   if (hubGateway !== undefined && badPort(hubGateway)) return { path: '/azure/hubGateway', message };
   if (dpsHosts.some(badPort)) return { path: '/azure/dpsHosts', message };
-  if (proxy !== undefined && !URL.canParse(proxy)) {
-    return { path: '/azure/proxy', message: 'need http://[USER:PASSWORD@]HOST:PORT' };
+  if (proxy !== undefined && !isProxy(proxy)) {
+    return {
+      path: '/azure/proxy',
+      message: 'need http://[USER:PASSWORD@]HOST:PORT, signs of the password as %XX',
+    };
   }
   return undefined;
 }

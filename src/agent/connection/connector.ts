@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { HttpsProxyAgent } from 'https-proxy-agent';
 import type { Clock } from '../../common/clock';
 import { TpeError, isTpeError, reasonOf, toTpeError } from '../../common/errors/tpe-error';
 import type { Logger } from '../../common/logger';
@@ -13,6 +12,7 @@ import { type Registration, register } from '../provisioning/register';
 import type { Tpm } from '../tpm/types';
 import { type Assignment, type ConnectionStore, keyOf } from './connection-store';
 import type { Input, ReprovisionPolicy } from './fsm';
+import { ProxyAgent } from './proxy-agent';
 import type { Effects } from './runner';
 
 /** What of the settings file concerns the connection. */
@@ -177,9 +177,9 @@ export class Connector implements Effects {
     this.#options.onLost();
   }
 
-  async #trust(): Promise<{ ca?: string; agent?: HttpsProxyAgent<string> }> {
+  async #trust(): Promise<{ ca?: string; agent?: ProxyAgent }> {
     const { trustedCaFile, proxy } = this.#options.settings();
-    const agent = proxy === undefined ? {} : { agent: new HttpsProxyAgent(proxy) };
+    const agent = proxy === undefined ? {} : { agent: new ProxyAgent(proxy) };
     if (trustedCaFile === undefined) return agent;
     try {
       return { ...agent, ca: await readFile(trustedCaFile, 'utf8') };

@@ -2,9 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { type Server, createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, type Server as TcpServer, type Socket, connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { ProxyAgent } from '../../../src/agent/connection/proxy-agent';
+import { httpsCall } from '../../../src/common/http/request';
 import { selfSigned } from '../../support/certificates';
 import { enroll } from '../../support/lifecycle-rig';
 import { withTempFolder } from '../../support/temp';
+import { waitFor } from '../../support/wait';
 import { lifecycleWorld } from './world';
 
 const world = lifecycleWorld();
@@ -140,4 +143,28 @@ test('a hub name that cannot be resolved is tried again until it can', async () 
   expect((await rig.until('backingOff')).lastError?.code).toBe('HUB_UNREACHABLE');
   rig.lifecycle.updateSettings(base());
   await rig.until('connected');
+});
+
+test('a proxy that never answers is named, and no connection to it is left open', async () => {
+  let connections = 0;
+  const port = await listening(
+    createServer((socket) => {
+      connections += 1;
+      socket.resume().on('close', () => (connections -= 1));
+    }),
+    '127.0.0.1',
+  );
+  const call = httpsCall({
+    host: 'dps.invalid',
+    port: 443,
+    method: 'GET',
+    path: '/',
+    timeoutMs: 20_000,
+    agent: new ProxyAgent(`http://127.0.0.1:${port}`, 200),
+  });
+  await expect(call).rejects.toMatchObject({
+    code: 'HTTP_UNREACHABLE',
+    message: expect.stringContaining(`the proxy 127.0.0.1:${port} did not answer`) as string,
+  });
+  await waitFor('the connection to be closed', () => connections === 0, 5000);
 });

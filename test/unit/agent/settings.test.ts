@@ -39,6 +39,7 @@ describe('the settings file', () => {
     ['[azure]\nhubGateway = "edge:99999"\n', 'config.toml:2: azure.hubGateway: the port'],
     ['[azure]\ndpsHosts = ["ok", "edge:0"]\n', 'config.toml:2: azure.dpsHosts: the port'],
     ['[azure]\nproxy = "http://"\n', 'config.toml:2: azure.proxy: need http://'],
+    ['[azure]\nproxy = "http://user:100%@proxy:3128"\n', 'config.toml:2: azure.proxy: need http://'],
     ['[azure]\nproxy = "http://proxy:99999"\n', 'config.toml:2: azure.proxy: need http://'],
   ])('names line and key of a mistake: %j', (text, place) => {
     expect(() => parseSettings(text, 'config.toml')).toThrow(place);
