@@ -92,8 +92,8 @@ export class Connector implements Effects {
         time,
         signal,
       });
-      signal.throwIfAborted();
-      await this.#commit(registration, { endpoint: globalEndpoint, idScope: scopeId, registrationId });
+      const settings = { endpoint: globalEndpoint, idScope: scopeId, registrationId };
+      await this.#commit(registration, settings, signal);
       return { type: 'registered' };
     } catch (error) {
       const known = toTpeError(error);
@@ -193,9 +193,12 @@ export class Connector implements Effects {
   async #commit(
     { hub, deviceId, key, substatus, payload }: Registration,
     settings: Pick<Assignment, 'endpoint' | 'idScope' | 'registrationId'>,
+    signal: AbortSignal,
   ): Promise<void> {
     const { tpm, state, time, logger } = this.#options;
     const ek = await tpm.endorsementKey();
+    // The TPM took its time: meanwhile a factory reset may have purged what this would write.
+    signal.throwIfAborted();
     await state.save({
       ek: {
         name: ek.name.toString('hex'),

@@ -1,5 +1,6 @@
+import { ConnectionStore } from '../../../src/agent/connection/connection-store';
 import { openTpm } from '../../../src/agent/tpm';
-import { enroll } from '../../support/lifecycle-rig';
+import { LifecycleRig, enroll } from '../../support/lifecycle-rig';
 import { waitFor } from '../../support/wait';
 import { lifecycleWorld } from './world';
 
@@ -99,4 +100,39 @@ test('an enrollment that is made later is found without anybody touching the gat
   await enroll(world.emulator, world.tpm, rig.registrationId);
   rig.lifecycle.retry();
   await rig.until('connected');
+});
+
+test('a registration that is called off while the TPM is asked for its name commits nothing any more', async () => {
+  let activations = 0;
+  let waiting = false;
+  let answer: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (answer = resolve));
+  const slowTpm = new Proxy(world.tpm, {
+    get(tpm, name) {
+      const member: unknown = Reflect.get(tpm, name, tpm);
+      if (typeof member !== 'function') return member;
+      return async (...args: unknown[]): Promise<unknown> => {
+        // The second key is the hub key: then the registration is through, and the commit follows.
+        if (name === 'activateIdentityKey') activations += 1;
+        if (name === 'endorsementKey' && activations === 2) {
+          waiting = true;
+          await gate;
+        }
+        return (await Reflect.apply(member, tpm, args)) as unknown;
+      };
+    },
+  });
+  const rig = await LifecycleRig.open(world.emulator, slowTpm);
+  await enroll(world.emulator, world.tpm, rig.registrationId);
+  await rig.lifecycle.start();
+  await rig.configure();
+  await waitFor('the commit', () => waiting);
+  await rig.lifecycle.stop();
+  answer();
+  await gate;
+  // After these the commit is through the TPM's queue, and the file's.
+  await world.tpm.random(1);
+  const store = await ConnectionStore.open(rig.folder);
+  expect(store.current()).toEqual({});
+  await rig.end();
 });
