@@ -9,7 +9,9 @@ import type { FileFacts, Machine } from './checks/types';
 
 const PROGRAM_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-const MOST_OUTPUT_BYTES = 4 * 1024 * 1024;
+const MOST_OUTPUT_BYTES = 64 * 1024 * 1024;
+/** The end of a longer output counts: there are the newest lines of a log. */
+const KEPT_OUTPUT = 4 * 1024 * 1024;
 
 /** The value, or `undefined` when the file system has none to give: absence is what the checks ask about. */
 async function optional<T>(reading: Promise<T>): Promise<T | undefined> {
@@ -31,7 +33,7 @@ function run(
       else
         resolve({
           status: error === null ? 0 : typeof error.code === 'number' ? error.code : 1,
-          output: stdout,
+          output: stdout.slice(-KEPT_OUTPUT),
         });
     });
   });

@@ -45,8 +45,9 @@ export async function withLockedState<T>(
     authOf(authFiles.owner),
     authOf(authFiles.endorsement),
   ]);
-  const identity = await readDeviceIdentity(settings.device);
   return asOwnerOf(settings.paths.state, async () => {
+    // As the service sees it: root may read serial numbers that the service may not, and would enroll another name.
+    const identity = await readDeviceIdentity(settings.device);
     const lock = await lockState(settings.paths.state);
     let tpm: Promise<ManagedTpm> | undefined;
     const open = (): Promise<ManagedTpm> =>

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DEFAULT_PASSWORD } from '../../src/protocol/api-types';
@@ -187,6 +187,42 @@ test('the bundle holds what support needs and none of the secrets of this run', 
     for (const secret of ['Gateway-4711!', gateway!.token, '$scrypt$', 'PRIVATE KEY', key.split('\n')[1]!]) {
       expect(everything.includes(secret)).toBe(false);
     }
+  });
+});
+
+test('the bundle takes the place of what is there, and follows no link', async () => {
+  await withTempFolder(async (folder) => {
+    const { config } = await started(folder);
+    const [precious, file] = [join(folder, 'precious'), join(folder, 'bundle.tar.gz')];
+    await writeFile(precious, 'precious', { mode: 0o644 });
+    await symlink(precious, file);
+    await json('logs', 'bundle', '--config', config, '--output', file);
+    expect(await readFile(precious, 'utf8')).toBe('precious');
+    expect((await lstat(file)).mode & 0o077).toBe(0);
+    await chmod(file, 0o644);
+    await json('logs', 'bundle', '--config', config, '--output', file);
+    expect((await stat(file)).mode & 0o077).toBe(0);
+    expect((await readdir(folder)).filter((name) => name.includes('bundle'))).toEqual(['bundle.tar.gz']);
+  });
+});
+
+test('without an agent the identity is the one that the service sees, not what only root may read', async () => {
+  await withTempFolder(async (folder) => {
+    const root = process.geteuid?.() === 0;
+    const [state, config] = [join(folder, 'state'), join(folder, 'config.toml')];
+    await mkdir(state, { mode: 0o700 });
+    await writeFile(config, `[paths]\nstate = "${state}"\n[tpm]\ntcti = "${tpm.tcti}"\n`);
+    // As the U-Boot environment, which the service's user may not read.
+    const program = join(folder, 'fw_printenv');
+    await writeFile(program, '#!/bin/sh\necho ONLYFORROOT\n', { mode: 0o700 });
+    await chmod(folder, 0o755);
+    if (root) await chown(state, 65_534, 65_534);
+    const child = new Program('tpe-agentctl', ['status', '--json', '--config', config], {
+      PATH: `${folder}:${process.env['PATH'] ?? ''}`,
+    });
+    expect((await child.exited).code).toBe(0);
+    const { serialNumber } = (JSON.parse(child.stdout) as { identity: { serialNumber: string } }).identity;
+    expect(serialNumber === 'ONLYFORROOT').toBe(!root);
   });
 });
 

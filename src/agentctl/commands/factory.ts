@@ -6,6 +6,7 @@ import { FactoryRecord, factoryInit } from '../../agent/local/factory-init';
 import { finishFactoryReset, requestFactoryReset } from '../../agent/local/factory-reset';
 import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
 import { validate } from '../../common/validate';
+import { asOwnerOf } from '../as-owner';
 import { recordName, writeRecord } from '../factory-record';
 import { columns, print } from '../output';
 import { type Session, ask } from '../session';
@@ -35,7 +36,8 @@ async function earlierRecord(path: string): Promise<FactoryRecord | undefined> {
 
 export async function init(session: Session, options: FactoryInitOptions): Promise<number> {
   const folder = resolve(options.output);
-  const { serialNumber } = await readDeviceIdentity(session.settings.device);
+  const { device, paths } = session.settings;
+  const { serialNumber } = await asOwnerOf(paths.state, () => readDeviceIdentity(device));
   const earlier = await earlierRecord(join(folder, recordName(serialNumber)));
   const args = {
     renewPassword: options.renewPassword,

@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { agentFacts } from '../../agent/local/facts';
 import { AgentFacts } from '../../agent/local/reports';
-import { TpeError, toTpeError } from '../../common/errors/tpe-error';
+import { TpeError, reasonOf, toTpeError } from '../../common/errors/tpe-error';
 import { redact } from '../../common/redact';
 import { version } from '../../common/version';
 import { runChecks } from '../checks/index';
@@ -82,7 +83,9 @@ export async function logsBundle(session: Session, output: string): Promise<numb
   return 0;
 }
 
+/** Beside its place first: what is there already, a link or a file that others may read, is replaced, not written into. */
 async function pack(folder: string, path: string): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   const before = process.umask(0o077);
   try {
     const tar = await thisMachine.run('tar', [
@@ -91,7 +94,7 @@ async function pack(folder: string, path: string): Promise<void> {
       '--owner=0',
       '--group=0',
       '--numeric-owner',
-      `--file=${path}`,
+      `--file=${temporary}`,
       `--transform=s,^\\.,${basename(path)
         .replace(/\.tar\.gz$|\.tgz$/, '')
         .replace(/[^A-Za-z0-9._-]/g, '_')},`,
@@ -103,7 +106,11 @@ async function pack(folder: string, path: string): Promise<void> {
         reason: tar === undefined ? 'tar is not installed' : `tar could not write ${path}`,
       });
     }
+    await rename(temporary, path).catch((error: unknown) => {
+      throw new TpeError('FILE_WRITE_FAILED', { path, reason: reasonOf(error) }, { cause: error });
+    });
   } finally {
     process.umask(before);
+    await rm(temporary, { force: true });
   }
 }
