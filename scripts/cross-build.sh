@@ -25,9 +25,7 @@ fetch_sysroot() {
   rm -rf "$sysroot" "$apt_root"
   mkdir -p "$sysroot" "$work/debs" "$apt_root"/{state/lists/partial,cache/archives/partial,etc/preferences.d,dpkg}
   : >"$apt_root/dpkg/status"
-  local here
-  here="$(. /etc/os-release; echo "$VERSION_CODENAME")"
-  sed "s/\b$here\b/$release/g" /etc/apt/sources.list.d/debian.sources >"$apt_root/etc/debian.sources"
+  bash scripts/debian-source.sh "$release" >"$apt_root/etc/debian.list"
   cat >"$apt_root/apt.conf" <<CONF
 APT::Architecture "$arch";
 APT::Architectures "$arch";
@@ -35,7 +33,7 @@ APT::Sandbox::User "root";
 Dir::State "$apt_root/state";
 Dir::State::status "$apt_root/dpkg/status";
 Dir::Cache "$apt_root/cache";
-Dir::Etc::sourcelist "$apt_root/etc/debian.sources";
+Dir::Etc::sourcelist "$apt_root/etc/debian.list";
 Dir::Etc::sourceparts "-";
 Dir::Etc::preferencesparts "$apt_root/etc/preferences.d";
 CONF

@@ -33,7 +33,7 @@ export interface AgentTpm {
 
 /** The TPM of the daemon: opened when first needed, watched, with authorizations from systemd's credentials. */
 export function agentTpm(
-  settings: Settings['tpm'],
+  settings: Pick<Settings, 'tpm' | 'watchdog'>,
   stateFolder: string,
   expectedEkName: () => Buffer | undefined,
   clock: Clock,
@@ -46,7 +46,7 @@ export function agentTpm(
       credential('tpm-endorsement-auth'),
     ]);
     const expected = expectedEkName();
-    const { tcti, ekTemplate, identityKey } = settings;
+    const { tcti, ekTemplate, identityKey } = settings.tpm;
     try {
       const tpm = await openTpm({
         ekTemplate,
@@ -68,6 +68,6 @@ export function agentTpm(
       endorsementAuth?.fill(0);
     }
   };
-  const { watched, proof } = watchQueue(lateTpm(open), clock);
+  const { watched, proof } = watchQueue(lateTpm(open), clock, 'tpm', settings.watchdog.tpmSec * 1000);
   return { tpm: watched, proof, present: () => present };
 }

@@ -96,7 +96,7 @@ async function start(
   const identity = await readDeviceIdentity(settings.device);
   const store = await ConnectionStore.open(stateFolder);
   const { tpm, proof, present } = agentTpm(
-    settings.tpm,
+    settings,
     stateFolder,
     () => store.expectedEkName(),
     clock,
@@ -114,7 +114,7 @@ async function start(
     dpsHosts: settings.azure.dpsHosts,
     defaultRegistrationId: identity.serialNumber.toLowerCase(),
   });
-  const stateProof = new StateMachineProof(clock);
+  const stateProof = new StateMachineProof(clock, settings.watchdog.connectionSec * 1000);
   let current = settings;
   const cloudApi = new CloudApi(() => current);
   const lifecycle = new Lifecycle({

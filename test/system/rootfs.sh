@@ -15,17 +15,14 @@ if [ "$arch" != "$(dpkg --print-architecture)" ] && ! arch-test "$arch" >/dev/nu
   arch-test "$arch" >/dev/null || { echo "rootfs.sh: programs of $arch do not run here" >&2; exit 1; }
 fi
 
-# The machine's own package sources, pointed at the wanted release.
-here="$(. /etc/os-release; echo "$VERSION_CODENAME")"
 sources="$(mktemp)"
 trap 'rm -f "$sources"' EXIT
-sed "s/\b$here\b/$suite/g" /etc/apt/sources.list.d/debian.sources >"$sources" 2>/dev/null ||
-  printf 'deb http://deb.debian.org/debian %s main\n' "$suite" >"$sources"
+bash "$(dirname "$0")/../../scripts/debian-source.sh" "$suite" >"$sources"
 
 rm -rf --one-file-system "$folder"
 mkdir -p "$(dirname "$folder")"
 # INITRD=No: an initramfs made under emulation takes more than ten minutes, and nothing here uses it.
-INITRD=No nice -n 10 mmdebstrap --quiet --variant=minbase --arch="$arch" --include="$packages" \
+INITRD=No nice -n 10 mmdebstrap --variant=minbase --arch="$arch" --include="$packages" \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
   "$suite" "$folder" "$sources" >"$folder.log" 2>&1 || { tail -n 20 "$folder.log" >&2; exit 1; }
 echo "$want" >"$stamp"

@@ -101,6 +101,15 @@ export const SettingsSchema = Type.Object(
         strict,
       ),
     ),
+    watchdog: Type.Optional(
+      Type.Object(
+        {
+          tpmSec: Type.Optional(Type.Integer({ minimum: 5, maximum: 3600 })),
+          connectionSec: Type.Optional(Type.Integer({ minimum: 5, maximum: 86_400 })),
+        },
+        strict,
+      ),
+    ),
   },
   strict,
 );
@@ -120,4 +129,5 @@ export interface Settings {
   readonly discovery: With<Section<'discovery'>, 'port'>;
   readonly api: With<Section<'api'>, 'address' | 'port'>;
   readonly azure: With<Section<'azure'>, 'reprovision' | 'dpsHosts' | 'transport' | 'telemetryPeriodSec'>;
+  readonly watchdog: Required<Section<'watchdog'>>;
 }

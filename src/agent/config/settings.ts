@@ -104,6 +104,10 @@ function withDefaults(file: SettingsFile): Settings {
       telemetryPeriodSec: 0,
       ...file.azure,
     },
+    // A verb that makes both primary keys has two commands of five minutes at the most (native-tpm.ts, as the kernel's
+    // driver), and some short ones: before that the TPM's own time-outs tell what is wrong, and no restart would help.
+    // Every step of registering and connecting has a shorter deadline of its own.
+    watchdog: { tpmSec: 900, connectionSec: 1800, ...file.watchdog },
   };
 }
 

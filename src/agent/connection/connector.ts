@@ -181,12 +181,14 @@ export class Connector implements Effects {
     const { trustedCaFile, proxy } = this.#options.settings();
     const agent = proxy === undefined ? {} : { agent: new ProxyAgent(proxy) };
     if (trustedCaFile === undefined) return agent;
-    try {
-      return { ...agent, ca: await readFile(trustedCaFile, 'utf8') };
-    } catch (error) {
-      const details = { path: trustedCaFile, reason: reasonOf(error) };
-      throw new TpeError('FILE_READ_FAILED', details, { cause: error, retryable: true });
-    }
+    const failed = (reason: string, cause?: unknown): TpeError =>
+      new TpeError('FILE_READ_FAILED', { path: trustedCaFile, reason }, { cause, retryable: true });
+    const ca = await readFile(trustedCaFile, 'utf8').catch((error: unknown) => {
+      throw failed(reasonOf(error), error);
+    });
+    // Node.js takes an empty text for "the system's": the file that a power cut emptied must not widen the trust.
+    if (!ca.includes('-----BEGIN CERTIFICATE-----')) throw failed('it holds no PEM certificate');
+    return { ...agent, ca };
   }
 
   /** EK, hub, device id and key in one rename. The key in the TPM changes only after it. */

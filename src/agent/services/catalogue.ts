@@ -89,7 +89,7 @@ export class ServiceCatalogue {
 
   /**
    * Stores the desired state and has the root helper apply it. Where there is no helper it stays a wish.
-   * @returns a warning when this closed the last way to a shell.
+   * @returns a warning when the gateway did not follow, or when this closed the last way to a shell.
    * @throws SERVICE_UNKNOWN, SERVICE_PROTECTED, HOST_REFUSED, HOST_HELPER_FAILED
    */
   async setEnabled(id: string, enable: boolean): Promise<{ item: ServiceItem; warning?: string }> {
@@ -100,8 +100,9 @@ export class ServiceCatalogue {
     }
     if (inner !== undefined) await inner.setEnabled(enable);
     else await this.#apply(id, enable);
-    const warning = enable ? undefined : await this.#warningFor(id);
-    return { item: await this.get(id), ...(warning === undefined ? {} : { warning }) };
+    const item = await this.get(id);
+    const warning = item.problem ?? (enable ? undefined : await this.#warningFor(id));
+    return { item, ...(warning === undefined ? {} : { warning }) };
   }
 
   async #apply(id: string, enable: boolean): Promise<void> {

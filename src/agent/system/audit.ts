@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../common/clock';
-import { codeOf, reasonOf, toTpeError } from '../../common/errors/tpe-error';
+import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
 import { syncFolder } from '../../common/fs/atomic-write';
 import type { Logger } from '../../common/logger';
 import { type AuditPage, type AuditQuery, endsLine, lastRecord, queryFiles } from './audit-reader';
@@ -212,7 +212,10 @@ export class AuditTrail {
   #fail(error: unknown): void {
     const first = this.#failing === undefined;
     this.#failing = reasonOf(error);
-    if (first) this.#options.logger.error({ err: toTpeError(error) }, 'the audit trail cannot be written');
+    if (first) {
+      const told = new TpeError('FILE_WRITE_FAILED', { path: this.#options.folder, reason: reasonOf(error) });
+      this.#options.logger.error({ ...told.toJSON() }, 'the audit trail cannot be written');
+    }
     void this.#handle?.close().catch(() => undefined);
     this.#handle = undefined;
   }

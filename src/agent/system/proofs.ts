@@ -2,20 +2,14 @@ import type { Clock } from '../../common/clock';
 import type { Proof } from './watchdog';
 
 /**
- * A verb that makes both primary keys has two commands of five minutes at the most (native-tpm.ts, as the kernel's
- * driver), and some short ones: before that the TPM's own time-outs tell what is wrong, and no restart would help.
- */
-const TPM_DEADLINE_MS = 15 * 60_000;
-
-/**
  * Wraps an object whose methods queue up work (the TPM façade), and proves that the queue moves: while calls are
  * pending, one of them has to finish within the deadline, whatever its result.
  */
 export function watchQueue<T extends object>(
   target: T,
   clock: Clock,
-  name = 'tpm',
-  deadlineMs = TPM_DEADLINE_MS,
+  name: string,
+  deadlineMs: number,
 ): { watched: T; proof: Proof } {
   let pending = 0;
   let lastProgress = 0;
@@ -51,31 +45,31 @@ export interface MovingState {
   readonly nextRetry?: string | undefined;
 }
 
-/** Every step of registering and connecting has a shorter deadline of its own. */
-const STEP_DEADLINE_MS = 30 * 60_000;
 const RETRY_GRACE_MS = 5 * 60_000;
 
 /** States that a step has to leave, one way or the other. */
 const stepStates = new Set(['registering', 'connecting']);
 
 /**
- * Proves that a state machine moves: a step ends within half an hour, and a retry happens when it was announced.
+ * Proves that a state machine moves: a step ends within its deadline, and a retry happens when it was announced.
  * Watches on the monotonic clock, so a jump of the wall clock proves or disproves nothing.
  */
 export class StateMachineProof implements Proof {
   readonly name = 'lifecycle';
   readonly #clock: Clock;
+  readonly #stepDeadlineMs: number;
   #dueBy = Infinity;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, stepDeadlineMs: number) {
     this.#clock = clock;
+    this.#stepDeadlineMs = stepDeadlineMs;
   }
 
   /** To be called with every new state. */
   entered({ state, nextRetry }: MovingState): void {
     const now = this.#clock.monotonic();
     if (stepStates.has(state)) {
-      this.#dueBy = now + STEP_DEADLINE_MS;
+      this.#dueBy = now + this.#stepDeadlineMs;
     } else if (nextRetry !== undefined) {
       const waitMs = Math.max(0, Date.parse(nextRetry) - this.#clock.now());
       this.#dueBy = now + waitMs + RETRY_GRACE_MS;

@@ -18,7 +18,8 @@ export interface GatewayClientOptions {
   readonly signal?: AbortSignal;
 }
 
-const DEFAULT_TIMEOUT_MS = 15_000;
+/** A gateway of the smallest kind hashes a password in seconds, and under load in many. */
+const DEFAULT_TIMEOUT_MS = 45_000;
 const MAX_ANSWER_BYTES = 512 * 1024;
 
 /** An answer with its HTTP status; `data` is the envelope's, `undefined` without a body. */

@@ -53,7 +53,7 @@ test('verify finds a mistake when there is one', async () => {
 test.each([
   ['tpe-agent.service', 17],
   ['tpe-device-facts.service', 17],
-  ['tpe-helper.service', 25],
+  ['tpe-helper.service', 17],
 ])('the exposure of %s is at most %d tenths', async (name, threshold) => {
   const path = join(folder, name);
   const { status, output } = await run(

@@ -103,7 +103,7 @@ test('a long queue whose commands finish one after the other, failures too, is p
 });
 
 test.each(['registering', 'connecting'])('a lifecycle that stays in %s is stuck', (state) => {
-  const proof = new StateMachineProof(clock);
+  const proof = new StateMachineProof(clock, 30 * 60_000);
   proof.entered({ state });
   clock.advance(29 * 60_000);
   expect(proof.dueBy()).toBeGreaterThan(clock.monotonic());
@@ -114,7 +114,7 @@ test.each(['registering', 'connecting'])('a lifecycle that stays in %s is stuck'
 });
 
 test('a retry that was announced and does not come is stuck; a jump of the wall clock is not', () => {
-  const proof = new StateMachineProof(clock);
+  const proof = new StateMachineProof(clock, 30 * 60_000);
   proof.entered({ state: 'backingOff', nextRetry: new Date(clock.now() + 600_000).toISOString() });
   clock.wall += 365 * 86_400_000;
   clock.advance(600_000);
@@ -124,7 +124,7 @@ test('a retry that was announced and does not come is stuck; a jump of the wall 
 });
 
 test.each(['unconfigured', 'waitingForTime', 'failed', 'connected'])('%s may last for ever', (state) => {
-  const proof = new StateMachineProof(clock);
+  const proof = new StateMachineProof(clock, 30 * 60_000);
   proof.entered({ state });
   clock.advance(365 * 86_400_000);
   expect(proof.dueBy()).toBe(Infinity);

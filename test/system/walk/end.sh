@@ -1,0 +1,35 @@
+# A cleared TPM, decommissioning, and removing the package. Sourced by walk.sh.
+
+walk_cleared() {
+  inside systemctl stop tpe-agent
+  ctl ek --json >"$work/ek.json"
+  [ "$(field "$(cat "$work/ek.json")" endorsementKey)" = "$(field "$record" endorsementKey)" ] || fail "another EK without the agent"
+  [ "$(inside find /var/lib/tpe-agent ! -user tpe-agent | wc -l)" = 0 ] || fail "root left files in the state"
+  inside tpm2_clear -T device:$tpm_device -c p
+  inside systemctl start tpe-agent
+  wait_for 240 "registering after TPM2_Clear" state_is connected
+  [ "$(registrations)" = 1 ] || fail "the cleared TPM did not register again"
+  step "TPM cleared: registered again by itself"
+}
+
+walk_reset() {
+  ctl factory reset >/dev/null
+  as_new() { state_is unconfigured && [ "$(login_status "$password")" = 200 ]; }
+  wait_for 240 "the reset" as_new
+  [ "$(login_status 'admin@123')" = 401 ] || fail "the well-known password works after the reset"
+  [ "$(login_status 'Plant-Passw0rd!')" = 401 ] || fail "the plant's password survived the reset"
+  netns node "$root/dist/tpe-provision.cjs" discover --json "${discovery[@]}" | grep -q TAICB1046771 || fail "the reset gateway cannot be discovered"
+  step "factory reset: as new, with the factory's own password, and discovered again"
+}
+
+walk_removal() {
+  inside dpkg -r tpe-agent >>"$work/dpkg.log" 2>&1 || fail "removing"
+  inside test -f /var/lib/tpe-agent/factory.json || fail "removing lost the state"
+  inside test -f /etc/tpe-agent/config.toml || fail "removing lost the settings"
+  inside dpkg -P tpe-agent >>"$work/dpkg.log" 2>&1 || fail "purging"
+  inside test ! -e /var/lib/tpe-agent || fail "purging left the state"
+  inside test ! -e /etc/tpe-agent/config.toml || fail "purging left the settings"
+  inside id tpe-agent >/dev/null || fail "purging took the user, whose number could be given to somebody else"
+  [ -z "$(inside sh -c 'ls -d /run/tpe-* /etc/systemd/system/*/tpe-* /var/lib/tpe-* 2>/dev/null')" ] || fail "purging left: $(inside sh -c 'ls -d /run/tpe-* /etc/systemd/system/*/tpe-* /var/lib/tpe-*')"
+  step "removed, then purged"
+}

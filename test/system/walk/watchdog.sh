@@ -1,0 +1,71 @@
+# What support asks for, and the three things whose standstill the watchdog sees. Sourced by walk.sh.
+
+walk_support() {
+  ctl check --json >"$work/check.json" || true
+  local bad
+  bad="$(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); if (r.checks.length < 20) console.log("only " + r.checks.length + " checks"); console.log(r.checks.filter((c) => ["failed", "fatal"].includes(c.result)).map((c) => c.id + ": " + c.detail).join("\n"))' "$work/check.json")"
+  [ -z "$bad" ] || fail "check says: $bad"
+  step "check finds nothing that fails, the TPM's lock-out counter included"
+
+  ctl logs bundle --output /root/logs.tar.gz >/dev/null
+  mkdir "$work/logs"
+  inside cat /root/logs.tar.gz | tar -xzf - -C "$work/logs"
+  local secret
+  # Everything secret that this run knows, the certificate's key and the password hashes included.
+  for secret in "$password" 'Plant-Passw0rd!' "$(cat "$work/plant/policy-key")" "$token" 'PRIVATE KEY' '$scrypt$ln=' 'SharedAccessSignature sr=' \
+    "$(inside cat /var/lib/tpe-agent/tls-key.pem | sed -n 2p)"; do
+    [ -n "$secret" ] || fail "a secret of this run is not known"
+    ! grep -rqF -- "$secret" "$work/logs" || fail "the bundle holds a secret: $(grep -rlF -- "$secret" "$work/logs")"
+  done
+  ! inside journalctl --no-pager -o cat | grep -qF -e "$password" -e 'Plant-Passw0rd!' || fail "the journal holds a password"
+  step "the bundle for support holds no secret"
+}
+
+restarts() { inside systemctl show -p NRestarts --value tpe-agent; }
+restarted() { [ "$(restarts)" -gt "$before" ]; }
+# The agent said that this part is stuck, and systemd ended it for that.
+stuck_in() {
+  inside journalctl --no-pager -o cat -u tpe-agent --since "$since" >"$work/said"
+  grep -F 'makes no progress' "$work/said" | grep -qF "\"part\":\"$1\"" && grep -q 'Watchdog timeout' "$work/said"
+}
+
+walk_watchdog() {
+  inside mkdir -p /etc/systemd/system/tpe-agent.service.d
+  printf '[Service]\nWatchdogSec=%s\n' "${watchdog_sec:-4}" >"$work/drop-in"
+  put "$work/drop-in" /etc/systemd/system/tpe-agent.service.d/watchdog.conf
+  write_settings $'[watchdog]\ntpmSec = 10\nconnectionSec = 15'
+  inside systemctl daemon-reload
+  inside systemctl restart tpe-agent
+  wait_for 240 "connecting with the short watchdog" state_is connected
+
+  before="$(restarts)"
+  inside kill -STOP "$(main_pid)"
+  wait_for 120 "the watchdog on a frozen event loop" restarted
+  wait_for 240 "connecting after it" state_is connected
+  step "a frozen event loop: restarted by the watchdog, connected again"
+
+  before="$(restarts)" since="$(now_inside)"
+  tpm_freeze
+  # Asks the TPM something; nothing of it comes back.
+  (netns curl -sk --max-time 5 -H "Authorization: Bearer $(login 'Plant-Passw0rd!'; echo "$token")" "https://$GATEWAY:8443/api/v1/tpm" >/dev/null) || true
+  wait_for 180 "the watchdog on a frozen TPM" stuck_in tpm
+  tpm_thaw
+  wait_for 180 "the restart" restarted
+  wait_for 240 "connecting after it" state_is connected
+  step "a TPM that does not answer: restarted by the watchdog, connected again"
+
+  before="$(restarts)" since="$(now_inside)"
+  admin POST /faults '{"point":"hub-connect","action":{"type":"silence"}}' >/dev/null
+  admin POST /devices/taicb1046771/disconnect >/dev/null
+  wait_for 240 "the watchdog on a connection that does not come about" stuck_in lifecycle
+  admin DELETE /faults >/dev/null
+  wait_for 180 "the restart" restarted
+  wait_for 240 "connecting after it" state_is connected
+  step "a state machine that stands still: restarted by the watchdog, connected again"
+
+  inside rm -r /etc/systemd/system/tpe-agent.service.d
+  write_settings
+  inside systemctl daemon-reload
+  inside systemctl restart tpe-agent
+  wait_for 240 "connecting with the usual watchdog" state_is connected
+}
