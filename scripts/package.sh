@@ -18,6 +18,11 @@ esac
 SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y package.json)}"
 export SOURCE_DATE_EPOCH
 
+# One at a time: all builds share their folders.
+mkdir -p .cache
+exec 9>.cache/package.lock
+flock 9
+
 bash scripts/cross-build.sh "$arch" "$release"
 node scripts/build.mjs
 node scripts/notices.mjs

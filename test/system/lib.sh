@@ -58,6 +58,9 @@ now_inside() { inside date '+%Y-%m-%d %H:%M:%S'; }
 state_is() { [ "$(field "$(ctl status --json)" provisioning.state)" = "$1" ]; }
 registrations() { field "$(ctl status --json)" provisioning.counters.registrations; }
 
+# The port after it is for swtpm's control channel.
+free_port() { node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
+
 make_tpm() {
   mkdir -p "$work/tpm"
   swtpm_setup --tpm2 --tpmstate "$work/tpm" --create-ek-cert --overwrite >/dev/null

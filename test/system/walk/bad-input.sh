@@ -34,14 +34,14 @@ walk_bad_input() {
 
   # Full: the state lies on a disk of its own without a free block.
   since="$(now_inside)"
-  inside sh -c 'set -e; systemctl stop tpe-agent; mount -t tmpfs -o size=1m tmpfs /mnt; cp -a /var/lib/tpe-agent/. /mnt/; chown tpe-agent: /mnt; chmod 0700 /mnt; mount --move /mnt /var/lib/tpe-agent; dd if=/dev/zero of=/var/lib/tpe-agent/filler bs=4k 2>/dev/null || true'
+  inside sh -c 'set -e; systemctl stop tpe-agent; cp -a /var/lib/tpe-agent /root/state; mount -t tmpfs -o size=1m,mode=0700 tmpfs /var/lib/tpe-agent; cp -a /root/state/. /var/lib/tpe-agent/; chown tpe-agent: /var/lib/tpe-agent; dd if=/dev/zero of=/var/lib/tpe-agent/filler bs=4k 2>/dev/null || true'
   inside systemctl start tpe-agent
   wait_for 240 "connecting on a full disk" state_is connected
   local status
   status="$(netns curl -sk --max-time 60 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $(login 'Plant-Passw0rd!'; echo "$token")" \
     -X PATCH -H 'Content-Type: application/json' -d "{\"description\":\"$(printf 'x%.0s' $(seq 400))\"}" "https://$GATEWAY:8443/api/v1/device/general")"
   [ "$status" -ge 500 ] || fail "a change was accepted (HTTP $status) that the full disk has no room for"
-  inside sh -c 'systemctl stop tpe-agent; umount /var/lib/tpe-agent; systemctl start tpe-agent'
+  inside sh -c 'systemctl stop tpe-agent; umount /var/lib/tpe-agent; rm -r /root/state; systemctl start tpe-agent'
   wait_for 240 "connecting with room on the disk" state_is connected
   step "a full disk: connected, changes are refused instead of half written"
 
