@@ -13,12 +13,12 @@ afterAll(() => plant.close());
 
 const COUNT = 12;
 
-async function startRun(journal: string): Promise<Program> {
+async function startRun(journal: string, seconds = '1'): Promise<Program> {
   const flags = [
     '--id-scope',
     '0ne00012345',
     '--seconds',
-    '1',
+    seconds,
     '--trust-on-first-use',
     '--json',
     '--concurrency',
@@ -70,4 +70,33 @@ test('killed again and again at any step, no gateway is done twice and none is f
   expect([...book.all()].map(({ stage }) => stage)).toEqual(Array<string>(COUNT).fill('connected'));
   await book.close();
   expect(plant.dps.enrollments.size).toBe(COUNT);
+}, 240_000);
+
+test('killed after every single step of one gateway, the next run finishes it', async () => {
+  const gateway = await plant.gateway({ serialNumber: 'TAICB1046771' });
+  const journal = join(plant.folder, 'every-step');
+  const seen = new Set<string>();
+  for (;;) {
+    const program = await startRun(journal, '0.2');
+    // The first event of a step that no run was killed at yet.
+    const fresh = await waitFor(
+      'a new step, or the end',
+      () =>
+        program
+          .jsonLines()
+          .filter(({ event }) => event === 'step')
+          .map(({ step, status }) => `${String(step)} ${String(status)}`)
+          .find((name) => !seen.has(name)) ?? (program.running ? undefined : ''),
+      60_000,
+    );
+    program.kill('SIGKILL');
+    const { code } = await program.exited;
+    if (fresh !== '') seen.add(fresh);
+    if (code === 0) break;
+  }
+  expect(seen.size).toBeGreaterThan(10);
+  expect(gateway.state).toBe('connected');
+  expect(gateway.password).toBe(NEW_PASSWORD);
+  expect(gateway.calls.filter((call) => call === 'PUT /users/me/password')).toHaveLength(1);
+  expect(plant.dps.enrollments.size).toBe(1);
 }, 240_000);

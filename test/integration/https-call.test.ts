@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { RequestListener } from 'node:http';
-import { createServer } from 'node:https';
+import { Agent, createServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { type HttpsCall, httpsCall, spkiSha256 } from '../../src/common/http/request';
@@ -46,6 +46,17 @@ async function withServer(listener: RequestListener, run: (server: Server) => Pr
 }
 
 describe('an HTTPS call', () => {
+  it('is made over the connection that it had to wait for', () =>
+    withServer(
+      (_request, response) => response.end('ok'),
+      async ({ call, cert }) => {
+        const agent = new Agent({ keepAlive: true, maxSockets: 2, ca: cert });
+        const calls = Array.from({ length: 12 }, () => call({ ca: cert, agent, timeoutMs: 10_000 }));
+        expect((await Promise.all(calls)).map(({ text }) => text)).toEqual(Array(12).fill('ok'));
+        agent.destroy();
+      },
+    ));
+
   it('brings status, headers and body, whatever the status', () =>
     withServer(
       (request, response) => {

@@ -90,18 +90,18 @@ export const provisionErrors = defineErrors({
     retryable: false,
   },
   PROVISION_DPS_UNAUTHORIZED: {
-    message: 'DPS refused the policy {policy}: {reason}',
+    message: '{service} refused the policy {policy}: {reason}',
     advice:
-      'Check policy name and key, that the policy may write enrollments, and the clock of this computer.',
+      'Check policy name and key, that the policy may do this (write enrollments; for a hub: service connect), and the clock of this computer.',
     retryable: false,
   },
   PROVISION_DPS_REFUSED: {
-    message: 'DPS answered {status} to {method} {path}: {reason}',
-    advice: 'Check the service endpoint and the enrollment settings.',
+    message: '{service} answered {status} to {method} {path}: {reason}',
+    advice: 'Check the service endpoint and the settings.',
     retryable: false,
   },
   PROVISION_DPS_BUSY: {
-    message: 'DPS still answers {status} after {attempts} attempts',
+    message: '{service} still answers {status} after {attempts} attempts',
     advice: 'The service is throttled or down: run again later, what is done stays done.',
     retryable: true,
   },

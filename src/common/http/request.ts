@@ -131,7 +131,8 @@ export async function httpsCall(call: HttpsCall): Promise<HttpsAnswer> {
     };
     request.on('socket', (socket) => {
       if (!isTls(socket)) fail(new Error('the connection is not TLS'));
-      else if (request.reusedSocket) checkKey(socket);
+      // A call that waited for a free connection gets one that is open already, and Node does not call that reused.
+      else if (request.reusedSocket || keysSeen.has(socket)) checkKey(socket);
       else socket.once('secureConnect', () => checkKey(socket));
     });
     request.on('error', fail);

@@ -1,10 +1,11 @@
 import { type Command } from 'commander';
-import { TpeError, toTpeError } from '../../common/errors/tpe-error';
+import { TpeError, isTpeError, toTpeError } from '../../common/errors/tpe-error';
 import { redact } from '../../common/redact';
 import type { Gateway } from '../device';
 import { BulkEnroller } from '../dps/bulk-enroller';
 import type { EnrollmentOptions } from '../dps/enrollment';
 import type { DpsService } from '../dps/service';
+import { clashesIn, nameOfEntry } from '../factory-clashes';
 import { type FactoryEntry, loadFactoryRecord } from '../factory-record';
 import { inParallel } from '../pool';
 import type { JobFile } from '../settings/job-file';
@@ -51,20 +52,42 @@ async function attempt(registrationId: string, work: () => Promise<string>): Pro
   }
 }
 
+/** @throws PROVISION_REGISTRATION_ID_INVALID */
+function idOf(entry: FactoryEntry, flags: EnrollFlags, file: JobFile): string {
+  const template = flags.registrationId ?? file.registrationId ?? '{serial}';
+  return entry.registrationId ?? registrationIdOf(gatewayOf(entry), template);
+}
+
+function clashesOf(
+  entries: readonly FactoryEntry[],
+  flags: EnrollFlags,
+  file: JobFile,
+): Map<number, TpeError> {
+  return clashesIn(entries, (entry) => {
+    try {
+      return idOf(entry, flags, file);
+    } catch (error) {
+      // Told when the line's turn comes.
+      if (isTpeError(error, 'PROVISION_REGISTRATION_ID_INVALID')) return undefined;
+      throw error;
+    }
+  });
+}
+
 async function enrollEntry(
   dps: DpsService,
   enroller: BulkEnroller,
   entry: FactoryEntry,
+  clash: TpeError | undefined,
   flags: EnrollFlags,
   file: JobFile,
 ): Promise<Outcome> {
   const gateway = gatewayOf(entry);
   return attempt(entry.registrationId ?? entry.serialNumber.toLowerCase(), async () => {
-    const registrationId =
-      entry.registrationId ??
-      registrationIdOf(gateway, flags.registrationId ?? file.registrationId ?? '{serial}');
+    const registrationId = idOf(entry, flags, file);
+    if (clash !== undefined) throw clash;
     if (entry.endorsementKey === undefined) {
-      throw new TpeError('PROVISION_NO_EK', { device: `${entry.serialNumber} (line ${entry.line})` });
+      throw new TpeError('PROVISION_NO_EK', { device: nameOfEntry(entry) });
     }
     const options = fillDeep(file.enrollment ?? {}, placeholdersOf(gateway)) as EnrollmentOptions;
     const request = { registrationId, endorsementKey: entry.endorsementKey, options };
@@ -102,7 +125,7 @@ async function enroll(flags: EnrollFlags, streams: Streams): Promise<number> {
     ? ''
     : required(flags.from ?? file.gateways?.from, 'The list of gateways', '--from FILE');
   const entries = removing ? [] : await loadFactoryRecord(from);
-  const dps = await openDps(flags, file, streams.signal);
+  const dps = await openDps(flags, file, streams);
   const enroller = new BulkEnroller(dps);
   const show = (outcome: Outcome): Outcome => {
     print(outcome, flags.json === true, streams);
@@ -112,8 +135,9 @@ async function enroll(flags: EnrollFlags, streams: Streams): Promise<number> {
     const removed = await inParallel(flags.delete ?? [], WIDTH, async (id) =>
       show(await removeOne(dps, id, flags.dryRun === true)),
     );
+    const clashing = clashesOf(entries, flags, file);
     const made = await inParallel(entries, WIDTH, async (entry) =>
-      show(await enrollEntry(dps, enroller, entry, flags, file)),
+      show(await enrollEntry(dps, enroller, entry, clashing.get(entry.line), flags, file)),
     );
     return [...removed, ...made].some((outcome) => outcome.failure !== undefined) ? 1 : 0;
   } finally {

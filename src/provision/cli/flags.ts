@@ -13,6 +13,7 @@ export interface Flags {
   readonly seconds?: number;
   readonly user?: string;
   readonly passwordFile?: string;
+  readonly askPassword?: boolean;
   readonly newPasswordFile?: string;
   readonly newPasswordList?: string;
   readonly vault?: string;
@@ -29,6 +30,9 @@ export interface Flags {
   readonly policyName?: string;
   readonly policyKeyFile?: string;
   readonly dpsCa?: string;
+  readonly hubPolicyName?: string;
+  readonly hubPolicyKeyFile?: string;
+  readonly hubEndpoint?: string;
   readonly idScope?: string;
   readonly globalEndpoint?: string;
   readonly registrationId?: string;
@@ -85,6 +89,7 @@ export function gatewayFlags(command: Command): Command {
   return command
     .addOption(new Option('--user <name>', 'account on the gateways (admin)').env('TPE_USER'))
     .option('--password-file <file>', "current password; TPE_PASSWORD otherwise, the factory's without both")
+    .option('--ask-password', 'ask for the current password at the terminal')
     .option(
       '--new-password-file <file>',
       'password to set where a gateway wants a change, a rule with {serial} or {mac} at will; or TPE_NEW_PASSWORD',
@@ -117,6 +122,24 @@ export function dpsFlags(command: Command): Command {
     );
 }
 
+export function hubFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--hub-policy-name <name>', 'shared access policy of the hubs (service)').env(
+        'TPE_HUB_POLICY_NAME',
+      ),
+    )
+    .option('--hub-policy-key-file <file>', 'its key: the hubs are asked, too; or TPE_HUB_POLICY_KEY')
+    .option('--hub-endpoint <host>', 'dial this, with :port, in the place of the hubs; for emulators');
+}
+
+/** Which gateways of a journal are meant. */
+export function journalFlags(command: Command): Command {
+  return command
+    .option('--journal <file>', 'where a run goes on after a kill; beside the job file when there is one')
+    .option('--only <serial...>', 'only these gateways');
+}
+
 export function enrollmentFlags(command: Command): Command {
   return command
     .addOption(
@@ -141,7 +164,7 @@ export function fromFlag(command: Command): Command {
 
 export function vaultFlags(command: Command): Command {
   return command
-    .requiredOption('--vault <file>', 'encrypted file with the passwords')
+    .option('--vault <file>', 'encrypted file with the passwords')
     .option('--vault-key-file <file>', 'passphrase of the vault; or TPE_VAULT_KEY');
 }
 
@@ -156,10 +179,8 @@ export function trustFlags(command: Command): Command {
 }
 
 export function runFlags(command: Command): Command {
-  return scopeFlag(command)
+  return journalFlags(scopeFlag(command))
     .addOption(new Option('--until <stage>', 'stage to stop at (connected)').choices(STAGES.slice(1)))
-    .option('--journal <file>', 'where a run goes on after a kill; beside the job file when there is one')
-    .option('--only <serial...>', 'only these gateways')
     .option('--report <file>', 'write a report at the end: .csv, .json or .html; repeatable', collect)
     .addOption(
       new Option(

@@ -1,31 +1,58 @@
+import { type Gateway } from '../device';
 import { type Inspection, inspect } from '../inspect/inspect';
+import { type Book, MemoryBook } from '../journal/book';
+import { readJournal } from '../journal/journal';
+import { stageReached } from '../journal/record';
 import { inParallel } from '../pool';
-import { credentialsOf, factoryOf, openDps } from './connect';
+import { settleConflicts } from '../trust/tls-key';
+import { credentialsOf, factoryOf, journalPath, openDps, openHubs } from './connect';
 import { discover, noGateway } from './discovery';
 import { type Flags, jobOf } from './flags';
 import type { Streams } from './streams';
 
 const WIDTH = 16;
 
-/** Discovers and inspects; DPS is asked where an endpoint is given. */
+/** Those of the journal that were provisioned are expected, whether they answer or not: discovery closes by itself. */
+function expected(book: Book, found: readonly Gateway[]): Gateway[] {
+  const here = new Set(found.map(({ deviceId }) => deviceId));
+  return [...book.all()].flatMap(({ gateway, stage }) =>
+    stageReached(stage, 'collected') && !here.has(gateway.deviceId) ? [gateway] : [],
+  );
+}
+
+/** Discovers and inspects, the gateways of the journal included; DPS and hubs are asked where access to them is given. */
 export async function inspectAll(flags: Flags, streams: Streams): Promise<Inspection[]> {
   const file = await jobOf(flags);
   const endpoint = flags.dpsEndpoint ?? file.dps?.endpoint;
+  const journal = journalPath(flags, file);
+  const book = journal === undefined ? new MemoryBook() : await readJournal(journal);
   const factory = await factoryOf(flags, file);
-  const credentials = await credentialsOf(flags, file, factory);
-  const dps = endpoint === undefined ? undefined : await openDps(flags, file, streams.signal);
+  const hubs = await openHubs(flags, file, streams);
+  const credentials = await credentialsOf(flags, file, factory, streams);
+  const dps = endpoint === undefined ? undefined : await openDps(flags, file, streams);
   try {
-    const gateways = await discover(flags, file, {
+    const found = await discover(flags, file, {
       onWarning: (message) => streams.err.write(`warning: ${message}\n`),
       signal: streams.signal,
     });
+    const { kept, refused } = settleConflicts(
+      found,
+      (gateway) => factory.entryFor(gateway)?.keySha256 ?? book.get(gateway.deviceId)?.pinnedKey,
+    );
+    for (const { error } of refused) streams.err.write(`warning: ${error.message}. ${error.advice}\n`);
+    const only = new Set(flags.only);
+    const gateways = [...kept, ...expected(book, found)].filter(
+      ({ serialNumber, deviceId }) => only.size === 0 || only.has(serialNumber) || only.has(deviceId),
+    );
     if (gateways.length === 0) throw noGateway(flags, file);
     const trustOnFirstUse = flags.trustOnFirstUse ?? file.gateways?.trustOnFirstUse ?? false;
+    const options = { credentials, factory, trustOnFirstUse, dps, hubs, signal: streams.signal };
     return await inParallel(gateways, WIDTH, (gateway) =>
-      inspect(gateway, { credentials, factory, trustOnFirstUse, dps, signal: streams.signal }),
+      inspect(gateway, book.get(gateway.deviceId), options),
     );
   } finally {
     dps?.close();
+    hubs?.close();
     await credentials.close();
   }
 }

@@ -30,8 +30,8 @@ ${commands.join('\n')}
 .SH EXIT STATUS
 0 all well, 1 something failed, 2 wrong usage or a missing setting.
 .SH ENVIRONMENT
-TPE_POLICY_KEY, TPE_PASSWORD, TPE_NEW_PASSWORD and TPE_VAULT_KEY hold secrets that are in no file.
+TPE_POLICY_KEY, TPE_HUB_POLICY_KEY, TPE_PASSWORD, TPE_NEW_PASSWORD and TPE_VAULT_KEY hold secrets that are in no file.
 .SH FILES
-A job file (YAML or JSON) holds every setting; its journal lies beside it.
+A job file (YAML or JSON) holds every setting; its journal, and the files that it names, lie beside it.
 `;
 }

@@ -13,7 +13,7 @@ import { checkReportPath, writeReport } from '../report/report-file';
 import { plainReporter } from '../report/plain';
 import { type JobFile } from '../settings/job-file';
 import { loadRoots } from '../trust/ek-certificate';
-import { credentialsOf, factoryOf, openDps, required } from './connect';
+import { credentialsOf, factoryOf, journalPath, openDps, required } from './connect';
 import { discover, noGateway } from './discovery';
 import {
   type Flags,
@@ -93,8 +93,7 @@ function workSettings(
 
 /** The journal that is named, or the one beside the job file; without both what is known ends with the run. */
 async function bookOf(flags: Flags, file: JobFile): Promise<Book> {
-  const path =
-    flags.journal ?? file.journal ?? (flags.job === undefined ? undefined : `${flags.job}.journal`);
+  const path = journalPath(flags, file);
   return path === undefined ? new MemoryBook() : Journal.open(path);
 }
 
@@ -105,11 +104,11 @@ async function run(flags: Flags, streams: Streams): Promise<number> {
   for (const path of reports) checkReportPath(path);
   const work = { ...workSettings(flags, file), ...registrationSettings(flags, file) };
   const trust = await trustSettings(flags, file);
-  const dps = stageReached(work.until, 'enrolled') ? await openDps(flags, file, streams.signal) : undefined;
+  const dps = stageReached(work.until, 'enrolled') ? await openDps(flags, file, streams) : undefined;
   const closing: { close(): void | Promise<void> }[] = dps === undefined ? [] : [dps];
   const reporter = reporterOf(flags, streams);
   try {
-    const credentials = await credentialsOf(flags, file, trust.factory);
+    const credentials = await credentialsOf(flags, file, trust.factory, streams, true);
     closing.push(credentials);
     const book = await bookOf(flags, file);
     closing.push(book);

@@ -1,7 +1,16 @@
 import type { Command } from 'commander';
 import type { Inspection } from '../inspect/inspect';
 import { textTable } from '../report/columns';
-import { type Flags, commonFlags, discoveryFlags, dpsFlags, fromFlag, gatewayFlags } from './flags';
+import {
+  type Flags,
+  commonFlags,
+  discoveryFlags,
+  dpsFlags,
+  fromFlag,
+  gatewayFlags,
+  hubFlags,
+  journalFlags,
+} from './flags';
 import { inspectAll } from './inspection';
 import type { Streams } from './streams';
 
@@ -13,19 +22,29 @@ const HEADER = [
   'Its hub',
   'DPS says',
   "DPS's hub",
+  'Hub says',
   'Disagreements',
 ];
 
-function row({ gateway, device, enrollment, failure, disagreements }: Inspection): string[] {
+function row({
+  gateway,
+  device,
+  registrationId,
+  enrollment,
+  hub,
+  failure,
+  disagreements,
+}: Inspection): string[] {
   const dps = enrollment === undefined ? '' : enrollment === null ? 'no enrollment' : 'enrolled';
   return [
     gateway.address,
     gateway.serialNumber,
-    device?.registrationId ?? '',
-    failure === undefined ? (device?.status.state ?? '') : failure.code,
+    registrationId ?? '',
+    device?.status.state ?? failure?.code ?? '',
     device?.status.assignedHub ?? '',
     enrollment?.registrationState?.status ?? dps,
     enrollment?.registrationState?.assignedHub ?? '',
+    hub === null ? 'not known' : (hub?.connectionState ?? ''),
     String(disagreements.length),
   ];
 }
@@ -49,7 +68,8 @@ async function status(flags: Flags, streams: Streams): Promise<number> {
 export function addStatus(program: Command, streams: Streams): void {
   const command = program
     .command('status')
-    .description('what gateways and DPS say, side by side, and where they disagree');
-  for (const add of [commonFlags, discoveryFlags, gatewayFlags, fromFlag, dpsFlags]) add(command);
+    .description('what gateways, DPS and hubs say, side by side, and where they disagree');
+  for (const add of [commonFlags, discoveryFlags, gatewayFlags, fromFlag, dpsFlags, hubFlags, journalFlags])
+    add(command);
   command.action(async (flags: Flags) => streams.exit(await status(flags, streams)));
 }

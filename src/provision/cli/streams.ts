@@ -7,6 +7,8 @@ export interface Streams {
     readonly columns?: number;
   };
   readonly err: { write(text: string): unknown };
+  /** Asks whoever sits at the terminal, without showing what is typed; absent where nobody does. */
+  readonly ask?: (question: string) => Promise<string | undefined>;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
   /** Sets the exit code: 0 ok, 1 something failed, 2 wrong usage. */

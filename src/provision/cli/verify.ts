@@ -8,7 +8,9 @@ import {
   dpsFlags,
   fromFlag,
   gatewayFlags,
+  hubFlags,
   jobOf,
+  journalFlags,
   scopeFlag,
 } from './flags';
 import { inspectAll } from './inspection';
@@ -42,6 +44,16 @@ async function verify(flags: Flags, streams: Streams): Promise<number> {
 
 export function addVerify(program: Command, streams: Streams): void {
   const command = program.command('verify').description('acceptance test of a provisioned plant');
-  for (const add of [commonFlags, discoveryFlags, gatewayFlags, fromFlag, dpsFlags, scopeFlag]) add(command);
+  for (const add of [
+    commonFlags,
+    discoveryFlags,
+    gatewayFlags,
+    fromFlag,
+    dpsFlags,
+    hubFlags,
+    journalFlags,
+    scopeFlag,
+  ])
+    add(command);
   command.action(async (flags: Flags) => streams.exit(await verify(flags, streams)));
 }

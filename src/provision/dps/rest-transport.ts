@@ -9,6 +9,10 @@ import { serviceSas } from './sas';
 export interface DpsEndpoint {
   readonly host: string;
   readonly port: number;
+  /** Host name that tokens are made for, where it is not the one that is dialled. */
+  readonly audience?: string;
+  /** What is spoken to, for messages; `DPS` when left out. */
+  readonly service?: string;
   readonly policyName: string;
   /** Base64. */
   readonly policyKey: string;
@@ -75,6 +79,10 @@ export class DpsRestTransport {
     return this.#throttled;
   }
 
+  get #service(): string {
+    return this.#endpoint.service ?? 'DPS';
+  }
+
   close(): void {
     this.#agent.destroy();
   }
@@ -117,7 +125,11 @@ export class DpsRestTransport {
       if (answer.status < 300) return answer;
       if (answer.status !== 429 && answer.status < 500) throw this.#refusal(method, path, answer);
       if (attempt >= ATTEMPTS) {
-        throw new TpeError('PROVISION_DPS_BUSY', { status: answer.status, attempts: attempt });
+        throw new TpeError('PROVISION_DPS_BUSY', {
+          service: this.#service,
+          status: answer.status,
+          attempts: attempt,
+        });
       }
       if (answer.status === 429) this.#throttled += 1;
       const waitMs = (retryAfterMs(answer) ?? 0) + fullJitter(attempt, BACKOFF);
@@ -134,7 +146,7 @@ export class DpsRestTransport {
     body: object | undefined,
     attempt: number,
   ): Promise<HttpsAnswer | undefined> {
-    const { host, port, policyName, policyKey, ca } = this.#endpoint;
+    const { host, port, audience = host, policyName, policyKey, ca } = this.#endpoint;
     const expiry = Math.floor(Date.now() / 1000) + TOKEN_LIFE_S;
     try {
       return await httpsCall({
@@ -142,7 +154,7 @@ export class DpsRestTransport {
         port,
         method,
         path,
-        headers: { ...headers, Authorization: serviceSas(host, policyName, policyKey, expiry) },
+        headers: { ...headers, Authorization: serviceSas(audience, policyName, policyKey, expiry) },
         ...(body === undefined ? {} : { body }),
         ...(ca === undefined ? {} : { ca }),
         timeoutMs: TIMEOUT_MS,
@@ -160,9 +172,19 @@ export class DpsRestTransport {
   #refusal(method: string, path: string, answer: HttpsAnswer): TpeError {
     const reason = reasonIn(answer);
     if (answer.status === 401 || answer.status === 403) {
-      return new TpeError('PROVISION_DPS_UNAUTHORIZED', { policy: this.#endpoint.policyName, reason });
+      return new TpeError('PROVISION_DPS_UNAUTHORIZED', {
+        service: this.#service,
+        policy: this.#endpoint.policyName,
+        reason,
+      });
     }
     const where = path.split('?')[0] ?? path;
-    return new TpeError('PROVISION_DPS_REFUSED', { status: answer.status, method, path: where, reason });
+    return new TpeError('PROVISION_DPS_REFUSED', {
+      service: this.#service,
+      status: answer.status,
+      method,
+      path: where,
+      reason,
+    });
   }
 }

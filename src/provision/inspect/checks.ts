@@ -15,11 +15,17 @@ const verdict = (check: string, good: boolean, detail: string): CheckResult => (
 
 const skipped = (check: string, detail: string): CheckResult => ({ check, result: 'skipped', detail });
 
+function hubCheck({ hub, hubName }: Inspection): CheckResult {
+  if (hub === undefined) return skipped('hubDevice', 'the hub was not asked');
+  if (hub === null) return verdict('hubDevice', false, `${hubName} does not know the device`);
+  const { status = 'enabled', connectionState = 'unknown' } = hub;
+  const good = status === 'enabled' && connectionState === 'Connected';
+  return verdict('hubDevice', good, `${hubName} calls it ${status} and ${connectionState}`);
+}
+
 /** Judges one inspected gateway, every check by itself. */
-export function checksOf(
-  { device, enrollment, failure }: Inspection,
-  idScope: string | undefined,
-): CheckResult[] {
+export function checksOf(inspection: Inspection, idScope: string | undefined): CheckResult[] {
+  const { device, enrollment, failure } = inspection;
   if (device === undefined) return [verdict('login', false, failure?.message ?? 'the gateway was not asked')];
   const { status } = device;
   const results = [
@@ -38,7 +44,11 @@ export function checksOf(
       ? skipped('idScope', 'no ID scope was given to compare with')
       : verdict('idScope', device.idScope === idScope, `the gateway has "${device.idScope}"`),
   ];
-  if (enrollment === undefined) return [...results, skipped('enrollment', 'DPS was not asked')];
+  // The gateway answered, so it is DPS or the hub that did not.
+  if (failure !== undefined) return [...results, verdict('cloud', false, failure.message)];
+  if (enrollment === undefined) {
+    return [...results, skipped('enrollment', 'DPS was not asked'), hubCheck(inspection)];
+  }
   if (enrollment === null)
     return [...results, verdict('enrollment', false, `DPS has no ${device.registrationId}`)];
   const sameEk = enrollment.attestation.tpm?.endorsementKey === device.endorsementKey;
@@ -58,5 +68,6 @@ export function checksOf(
     hub === undefined || status.assignedHub === undefined
       ? skipped('hub', 'not both sides name a hub')
       : verdict('hub', hub === status.assignedHub, `DPS says ${hub}, the gateway ${status.assignedHub}`),
+    hubCheck(inspection),
   ];
 }

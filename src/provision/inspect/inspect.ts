@@ -7,28 +7,50 @@ import type { DpsService } from '../dps/service';
 import { type Credentials, login } from '../flow/login';
 import { GatewayClient } from '../gateway/client';
 import { AzureData } from '../gateway/schemas';
-import type { FactoryIndex } from '../trust/factory-index';
-import { decideKey } from '../trust/tls-key';
+import type { HubDevice, HubService } from '../hub/hub-service';
 import type { DeviceRecord } from '../journal/record';
 import type { Failure } from '../report/events';
+import type { FactoryIndex } from '../trust/factory-index';
+import { decideKey } from '../trust/tls-key';
+import { compare } from './compare';
 
-/** What device and DPS say about one gateway, side by side. */
-export interface Inspection {
-  readonly gateway: Gateway;
-  readonly device?: {
-    readonly status: ProvisioningStatus;
-    readonly registrationId: string;
-    readonly idScope: string;
-    readonly enabled: boolean;
-    readonly endorsementKey: string;
-    /** The account still has its initial password. */
-    readonly initialPassword: boolean;
-  };
-  /** `null`: there is no enrollment. Absent: DPS was not asked. */
+/** What a gateway says about itself. */
+export interface DeviceView {
+  readonly status: ProvisioningStatus;
+  readonly registrationId: string;
+  readonly idScope: string;
+  readonly enabled: boolean;
+  readonly endorsementKey: string;
+}
+
+/** What the cloud says; a member that is absent was not asked. */
+export interface CloudView {
+  readonly registrationId?: string;
+  /** `null`: there is no enrollment. */
   readonly enrollment?: Enrollment | null;
+  readonly hubName?: string;
+  /** `null`: the hub does not know the device. */
+  readonly hub?: HubDevice | null;
+}
+
+/** What device, DPS and hub say about one gateway, side by side. */
+export interface Inspection extends CloudView {
+  readonly gateway: Gateway;
+  /** Absent where the gateway could not be asked. */
+  readonly device?: DeviceView;
+  /** Why somebody could not be asked. */
   readonly failure?: Failure;
   /** Sentences, one for each thing that does not fit. */
   readonly disagreements: readonly string[];
+}
+
+export interface InspectOptions {
+  readonly credentials: Credentials;
+  readonly factory: FactoryIndex;
+  readonly trustOnFirstUse: boolean;
+  readonly dps: DpsService | undefined;
+  readonly hubs: HubService | undefined;
+  readonly signal: AbortSignal;
 }
 
 function failureOf(error: unknown): Failure {
@@ -36,80 +58,76 @@ function failureOf(error: unknown): Failure {
   return { code, message, advice, retryable };
 }
 
-function compare(
-  device: NonNullable<Inspection['device']>,
-  enrollment: Enrollment | null | undefined,
-): string[] {
-  const found: string[] = [];
-  if (!device.enabled) found.push('provisioning is switched off on the gateway');
-  if (device.status.state !== 'connected') {
-    const last = device.status.lastError;
-    found.push(
-      `the gateway is ${device.status.state}, not connected${last === undefined ? '' : ` (${last.code}: ${last.message})`}`,
-    );
-  }
-  if (enrollment === undefined) return found;
-  if (enrollment === null) return [...found, `DPS has no enrollment ${device.registrationId}`];
-  if (enrollment.attestation.tpm?.endorsementKey !== device.endorsementKey) {
-    found.push('the enrollment holds another endorsement key than the gateway has');
-  }
-  if (enrollment.provisioningStatus === 'disabled') found.push('the enrollment is disabled');
-  const registered = enrollment.registrationState;
-  const hub = registered?.assignedHub ?? undefined;
-  if (hub !== undefined && device.status.assignedHub !== undefined && hub !== device.status.assignedHub) {
-    found.push(`DPS assigned ${hub}, the gateway is at ${device.status.assignedHub}`);
-  }
-  if (
-    device.status.state === 'connected' &&
-    registered?.status !== undefined &&
-    registered.status !== 'assigned'
-  ) {
-    found.push(`DPS calls the registration ${registered.status}`);
-  }
-  return found;
-}
-
-/** Asks the gateway and, when given, DPS. Never rejects. */
-export async function inspect(
+async function askDevice(
   gateway: Gateway,
-  options: {
-    credentials: Credentials;
-    factory: FactoryIndex;
-    record?: DeviceRecord | undefined;
-    trustOnFirstUse: boolean;
-    dps?: DpsService | undefined;
-    signal: AbortSignal;
-  },
-): Promise<Inspection> {
-  let client: GatewayClient | undefined;
+  record: DeviceRecord | undefined,
+  options: InspectOptions,
+): Promise<DeviceView> {
+  const { pinnedKey } = decideKey(gateway, record, { ...options, replace: false });
+  const client = new GatewayClient({ gateway, pinnedKey, signal: options.signal });
   try {
-    const { pinnedKey } = decideKey(gateway, options.record, { ...options, replace: false });
-    client = new GatewayClient({ gateway, pinnedKey, signal: options.signal });
-    const { mustChange } = await login(client, options.credentials, options.record);
+    const { mustChange } = await login(client, options.credentials, record);
     if (mustChange) throw new TpeError('PROVISION_NEW_PASSWORD_NEEDED', { device: nameOf(gateway) });
     const status = await client.read(ProvisioningStatusSchema, 'GET', '/provisioning');
     const { provisioning } = await client.read(AzureData, 'GET', '/azure-iotedge');
-    const device = {
+    return {
       status,
       registrationId: provisioning.registrationId ?? '',
       idScope: provisioning.scopeId ?? '',
       enabled: provisioning.enable ?? false,
       endorsementKey: provisioning.endorsementKey ?? '',
-      initialPassword: mustChange,
     };
-    const enrollment =
-      options.dps === undefined || device.registrationId === ''
-        ? undefined
-        : ((await options.dps.find(device.registrationId)) ?? null);
-    return {
-      gateway,
-      device,
-      ...(enrollment === undefined ? {} : { enrollment }),
-      disagreements: compare(device, enrollment),
-    };
-  } catch (error) {
-    return { gateway, failure: failureOf(error), disagreements: [] };
   } finally {
-    client?.close();
+    client.close();
   }
+}
+
+async function askCloud(
+  device: DeviceView | undefined,
+  record: DeviceRecord | undefined,
+  { dps, hubs }: InspectOptions,
+): Promise<CloudView> {
+  const registrationId = device?.registrationId || record?.registrationId || undefined;
+  if (registrationId === undefined) return {};
+  const enrollment = dps === undefined ? undefined : ((await dps.find(registrationId)) ?? null);
+  const state = enrollment?.registrationState;
+  const hubName = state?.assignedHub ?? device?.status.assignedHub ?? record?.assignedHub ?? undefined;
+  const hub =
+    hubs === undefined || hubName === undefined
+      ? undefined
+      : ((await hubs.find(hubName, state?.deviceId ?? registrationId)) ?? null);
+  return {
+    registrationId,
+    ...(enrollment === undefined ? {} : { enrollment }),
+    ...(hubName === undefined ? {} : { hubName }),
+    ...(hub === undefined ? {} : { hub }),
+  };
+}
+
+/** Asks the gateway and, when given, DPS and hub; who does not answer does not keep the others from it. Never rejects. */
+export async function inspect(
+  gateway: Gateway,
+  record: DeviceRecord | undefined,
+  options: InspectOptions,
+): Promise<Inspection> {
+  let device: DeviceView | undefined;
+  let cloud: CloudView = {};
+  let failure: Failure | undefined;
+  try {
+    device = await askDevice(gateway, record, options);
+  } catch (error) {
+    failure = failureOf(error);
+  }
+  try {
+    cloud = await askCloud(device, record, options);
+  } catch (error) {
+    failure ??= failureOf(error);
+  }
+  return {
+    gateway,
+    ...cloud,
+    ...(device === undefined ? {} : { device }),
+    ...(failure === undefined ? {} : { failure }),
+    disagreements: compare(device, cloud),
+  };
 }

@@ -45,6 +45,21 @@ function replay(path: string, lines: readonly string[]): MemoryBook {
   return book;
 }
 
+async function linesOf(path: string): Promise<string[]> {
+  const lines = (await textOf(path)).split('\n');
+  // What follows the last newline was being written when the process was killed; it never counted.
+  lines.pop();
+  return lines;
+}
+
+/**
+ * What a journal says, without touching it or minding a run that writes it; empty where there is none.
+ * @throws PROVISION_JOURNAL_DAMAGED, FILE_READ_FAILED
+ */
+export async function readJournal(path: string): Promise<Book> {
+  return replay(path, await linesOf(path));
+}
+
 /**
  * The book of a job in a file that only grows: one JSON line a change, on disk before the change counts as made. After
  * a kill at any moment the next run goes on where this one was.
@@ -69,9 +84,7 @@ export class Journal implements Book {
   static async open(path: string): Promise<Journal> {
     const release = await lockFile(path);
     try {
-      const lines = (await textOf(path)).split('\n');
-      // What follows the last newline was being written when the process was killed; it never counted.
-      lines.pop();
+      const lines = await linesOf(path);
       const book = replay(path, lines);
       const devices = [...book.all()];
       const compact = lines.length > LINES_A_DEVICE * devices.length + 1;

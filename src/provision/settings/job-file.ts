@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { type Document, LineCounter, isNode, parseDocument } from 'yaml';
@@ -48,6 +49,16 @@ export const JobFile = Type.Object(
           ca: Type.Optional(Text),
           idScope: Type.Optional(Text),
           globalEndpoint: Type.Optional(Text),
+        },
+        closed,
+      ),
+    ),
+    hub: Type.Optional(
+      Type.Object(
+        {
+          policyName: Type.Optional(Text),
+          policyKeyFile: Type.Optional(Text),
+          endpoint: Type.Optional(Text),
         },
         closed,
       ),
@@ -161,6 +172,31 @@ function mistakeIn(value: unknown): { path: string; reason: string } | undefined
   return { path: error.path, reason: unknown ?? error.message };
 }
 
+/** Files that a job file names lie beside it, so that its folder can be carried to another computer. */
+function besideJob(job: JobFile, folder: string): JobFile {
+  const files = <T extends object>(section: T | undefined, ...names: (keyof T)[]): T | undefined => {
+    if (section === undefined) return undefined;
+    const changed = names.flatMap((name) => {
+      const file = section[name];
+      return typeof file === 'string' ? [[name, resolve(folder, file)]] : [];
+    });
+    return { ...section, ...(Object.fromEntries(changed) as Partial<T>) };
+  };
+  const { dps, hub, gateways, reports } = job;
+  const sections = {
+    dps: files(dps, 'policyKeyFile', 'ca'),
+    hub: files(hub, 'policyKeyFile'),
+    gateways: files(
+      gateways,
+      ...(['passwordFile', 'newPasswordFile', 'newPasswordList', 'vault', 'vaultKeyFile'] as const),
+      ...(['ekRoots', 'from'] as const),
+    ),
+    reports: reports?.map((file) => resolve(folder, file)),
+  };
+  const given = Object.entries(sections).filter(([, section]) => section !== undefined);
+  return { ...files(job, 'journal'), ...(Object.fromEntries(given) as Partial<JobFile>) };
+}
+
 /**
  * Reads a job file or a step file of Moxa's tool.
  * @throws FILE_READ_FAILED, VALUE_INVALID with line and column of the mistake.
@@ -187,5 +223,5 @@ export async function loadJobFile(path: string): Promise<JobFile> {
     const place = placeOf(document, lines, mistake.path);
     throw new TpeError('VALUE_INVALID', { what: path, place, reason: mistake.reason });
   }
-  return validate(JobFile, value, path);
+  return besideJob(validate(JobFile, value, path), dirname(path));
 }

@@ -11,6 +11,7 @@ afterEach(() => plant.clear());
 afterAll(() => plant.close());
 
 const ek = generateStorageKey('ek').public.toString('base64');
+const otherEk = generateStorageKey('ek').public.toString('base64');
 
 async function csv(...rows: string[]): Promise<string> {
   const path = join(plant.folder, 'factory.csv');
@@ -27,7 +28,7 @@ test('discover lists the columns of the table and one JSON object a gateway', as
 });
 
 test('a factory list is enrolled without any gateway, and deleted again', async () => {
-  const file = await csv(`TAICB1046771,00:90:E8:00:00:01,${ek}`, `TAICB1046772,,${ek}`);
+  const file = await csv(`TAICB1046771,00:90:E8:00:00:01,${ek}`, `TAICB1046772,,${otherEk}`);
   const made = await tpeProvision(['enroll', '--from', file, ...plant.dpsFlags, '--json']);
   expect(made.code).toBe(0);
   expect(made.lines.map((line) => line['outcome'])).toEqual(['created', 'created']);
@@ -36,6 +37,18 @@ test('a factory list is enrolled without any gateway, and deleted again', async 
   expect(gone.out).toContain('taicb1046771 deleted');
   expect(gone.out).toContain('nobody not there');
   expect(plant.dps.enrollments.size).toBe(1);
+});
+
+test('lines with the same key or the same registration ID are refused, the others enrolled', async () => {
+  const third = generateStorageKey('ek').public.toString('base64');
+  const rows = [`A1,,${ek}`, `A2,,${ek}`, `B1,,${otherEk}`, `b1,,`, `C1,,${third}`];
+  const { code, out } = await tpeProvision(['enroll', '--from', await csv(...rows), ...plant.dpsFlags]);
+  expect(code).toBe(1);
+  expect(out).toContain(
+    'a1 FAILED PROVISION_EK_REUSED: The endorsement key of A1 (line 2) was already shown by A2',
+  );
+  expect(out).toContain('b1 FAILED PROVISION_REGISTRATION_ID_SHARED');
+  expect([...plant.dps.enrollments.keys()]).toEqual(['c1']);
 });
 
 test('a dry run says what it would do and writes nothing', async () => {
@@ -80,6 +93,26 @@ test('verify passes a provisioned gateway and fails one without enrollment', asy
   const bad = await plant.look('verify', ['--json']);
   expect(bad.code).toBe(1);
   expect(bad.lines).toMatchObject([{ result: 'failed' }]);
+});
+
+test('verify and status take keys and gateways from the journal, those that are gone included', async () => {
+  await plant.gateway({ serialNumber: 'TAICB1046771' });
+  const two = await plant.gateway({ serialNumber: 'TAICB1046772', mac: '0090e8000002' });
+  const journal = ['--journal', join(plant.folder, 'look')];
+  expect((await plant.run(journal)).code).toBe(0);
+  // Discovery has closed, and nobody says that keys are to be trusted.
+  const away = ['--target', '127.0.0.1:9', '--seconds', '0.1'];
+  const flags = [...away, ...plant.dpsFlags, ...plant.secrets, ...journal];
+  const good = await tpeProvision(['verify', ...flags]);
+  expect(good.out).toContain('2 of 2 passed');
+  await two.stop();
+  plant.gateways.pop();
+  const bad = await tpeProvision(['verify', ...flags, '--json']);
+  expect(bad.code).toBe(1);
+  expect(bad.lines.map((line) => line['result'])).toEqual(['passed', 'failed']);
+  const status = await tpeProvision(['status', ...flags, '--only', 'TAICB1046772']);
+  expect(status.out).toMatch(/TAICB1046772 +taicb1046772 +HTTP_UNREACHABLE .*enrolled/);
+  expect(status.out).not.toContain('TAICB1046771');
 });
 
 test('verify refuses a gateway that still has its initial password', async () => {

@@ -129,20 +129,26 @@ test('a gateway that never connects is reported with its own last error', async 
   expect(out).toMatch(/FAILED PROVISION_NOT_CONNECTED: .*backingOff, DPS_UNREACHABLE: no route/);
 });
 
-test.each(['POST /auth', 'PUT /users/me/password', 'GET /device/general', 'PATCH /azure-iotedge'])(
-  'a gateway that vanishes at %s fails alone, the other one is finished',
-  async (vanishAt) => {
-    await plant.gateway({ serialNumber: 'TAICB1046771', vanishAt });
-    await plant.gateway({ serialNumber: 'TAICB1046772', mac: '0090e8000002' });
-    const outcome = await plant.run(['--json']);
-    expect(outcome.code).toBe(1);
-    const results = deviceEvents(outcome).map((event) => [event.gateway.serialNumber, event.failure?.code]);
-    expect(results.sort()).toEqual([
-      ['TAICB1046771', 'HTTP_UNREACHABLE'],
-      ['TAICB1046772', undefined],
-    ]);
-  },
-);
+test.each([
+  'POST /auth',
+  'GET /tpm',
+  'POST /tpm/attestation',
+  'PUT /users/me/password',
+  'GET /device/general',
+  'GET /device/time',
+  'PATCH /azure-iotedge',
+  'PUT /system/services/sshserver/disable',
+])('a gateway that vanishes at %s fails alone, the other one is finished', async (vanishAt) => {
+  await plant.gateway({ serialNumber: 'TAICB1046771', vanishAt });
+  await plant.gateway({ serialNumber: 'TAICB1046772', mac: '0090e8000002' });
+  const outcome = await plant.run(['--json', '--disable-service', 'sshserver']);
+  expect(outcome.code).toBe(1);
+  const results = deviceEvents(outcome).map((event) => [event.gateway.serialNumber, event.failure?.code]);
+  expect(results.sort()).toEqual([
+    ['TAICB1046771', 'HTTP_UNREACHABLE'],
+    ['TAICB1046772', undefined],
+  ]);
+});
 
 test('throttling and server errors of DPS are waited out', async () => {
   await plant.gateway({ serialNumber: 'TAICB1046771' });
@@ -156,6 +162,22 @@ test('a policy key without permission is told in one sentence', async () => {
   plant.dps.nextStatuses.push(403);
   const outcome = await plant.run(['--json']);
   expect(deviceEvents(outcome)).toMatchObject([{ failure: { code: 'PROVISION_DPS_UNAUTHORIZED' } }]);
+});
+
+test('a gateway that vanishes while it is watched is told with what is known', async () => {
+  await plant.gateway({ serialNumber: 'TAICB1046771', vanishAt: 'GET /provisioning' });
+  const outcome = await plant.run(['--json', '--connect-timeout', '1']);
+  expect(deviceEvents(outcome)).toMatchObject([
+    { stage: 'configured', failure: { code: 'PROVISION_NOT_CONNECTED', retryable: true } },
+  ]);
+});
+
+test('a DPS that is not there is told once for each gateway, and what was collected stays', async () => {
+  await plant.gateway({ serialNumber: 'TAICB1046771' });
+  const outcome = await plant.run(['--json', '--dps-endpoint', 'https://127.0.0.1:9']);
+  expect(deviceEvents(outcome)).toMatchObject([
+    { stage: 'collected', failure: { code: 'HTTP_UNREACHABLE', retryable: true } },
+  ]);
 });
 
 test('nothing found is an error that says where to look', async () => {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeCredential } from '../../../src/provision/tpm/make-credential';
 import { parsePublicArea } from '../../../src/provision/tpm/public-area';
 import { attestationPublic, generateStorageKey } from '../../support/gateway-simulator-keys';
+import { Authority } from '../../support/ek-authority';
 import { Plant, deviceEvents } from '../../support/gateway-simulator-plant';
 import { activateCredential, fieldsOf, nameOfPublic } from '../../support/gateway-simulator-tpm';
 
@@ -81,6 +82,46 @@ test('a gateway without the routes is provisioned, reported as unproven, and ref
   ]);
   const outcome = await plant.run(['--json']);
   expect(deviceEvents(outcome)).toMatchObject([{ result: 'done', evidence: 'none' }]);
+});
+
+describe('EK certificates', () => {
+  const ek = generateStorageKey('ek');
+  let vendor: Authority;
+  let roots: string[];
+  beforeAll(async () => {
+    vendor = await Authority.make('CN=TPM vendor');
+    const folder = join(plant.folder, 'roots');
+    await mkdir(folder);
+    await writeFile(join(folder, 'vendor.pem'), vendor.pem);
+    roots = ['--ek-roots', folder];
+  });
+
+  test('one of a trusted vendor for this EK is evidence, together with possession', async () => {
+    await plant.gateway({ serialNumber: SERIAL, ek, ekCertificate: await vendor.certify(ek.privateKey) });
+    const outcome = await plant.run(['--json', ...roots, '--require', 'ekCertificate']);
+    expect(deviceEvents(outcome)).toMatchObject([{ result: 'done', evidence: 'certificate' }]);
+  });
+
+  test.each([
+    ['of somebody else', async () => (await Authority.make('CN=TPM vendor')).certify(ek.privateKey)],
+    ['for another key', async () => vendor.certify(generateStorageKey('ek').privateKey)],
+    [
+      'that is garbage',
+      () => Promise.resolve('-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'),
+    ],
+  ])('one %s stops the flow before the new password', async (_what, make) => {
+    const box = await plant.gateway({ serialNumber: SERIAL, ek, ekCertificate: await make() });
+    expect(codes(await plant.run(['--json', ...roots]))).toEqual(['PROVISION_EK_CERTIFICATE_INVALID']);
+    expect(box.mustChange).toBe(true);
+  });
+
+  test('none at all is refused only where one is required', async () => {
+    await plant.gateway({ serialNumber: SERIAL });
+    expect(codes(await plant.run(['--json', ...roots, '--require', 'ekCertificate']))).toEqual([
+      'PROVISION_EK_CERTIFICATE_MISSING',
+    ]);
+    expect(codes(await plant.run(['--json', ...roots]))).toEqual([undefined]);
+  });
 });
 
 test('a factory record replaces trust on first use, its password included', async () => {

@@ -21,6 +21,18 @@ test('YAML and JSON say the same', async () => {
   expect(await load(JSON.stringify(expected))).toEqual(expected);
 });
 
+test('files that it names lie beside it, absolute ones stay', async () => {
+  const job = await load(
+    'gateways: { from: factory.csv, vault: /srv/vault }\njournal: j\nreports: [a.csv]\ndps: { ca: ca.pem, idScope: x }\n',
+  );
+  expect(job).toEqual({
+    gateways: { from: join(folder, 'factory.csv'), vault: '/srv/vault' },
+    journal: join(folder, 'j'),
+    reports: [join(folder, 'a.csv')],
+    dps: { ca: join(folder, 'ca.pem'), idScope: 'x' },
+  });
+});
+
 test('an empty file sets nothing', async () => {
   expect(await load('')).toEqual({});
 });

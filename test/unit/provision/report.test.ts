@@ -95,12 +95,39 @@ test('a folder that is not there is told in one sentence', async () => {
 
 test('the live table draws in place, and a name cannot move the cursor', () => {
   let out = '';
-  const table = new LiveTable({ write: (text) => (out += text), rows: 24, columns: 300 });
-  const evil = result('TAICB1').gateway;
-  table.report({ event: 'discovered', gateway: { ...evil, modelName: 'UC\u001b[2J' } });
-  table.report({ event: 'device', ...result('TAICB1') });
+  const table = new LiveTable({ write: (text) => (out += text), rows: 24, columns: 300 }, false);
+  const gateway = { ...result('TAICB1').gateway, modelName: 'UC\u001b[2J' };
+  table.report({ event: 'discovered', gateway });
+  table.report({ event: 'device', ...result('TAICB1'), gateway });
   table.end();
   expect(out).toContain('UC?[2J');
   expect(out).toMatch(/taicb1 +connected/);
   expect(out).toContain('1 of 1 finished');
+});
+
+test.each([0, 60, 80, 120])(
+  'on a terminal of %d columns the result is seen and no line is too long',
+  (columns) => {
+    let out = '';
+    const table = new LiveTable({ write: (text) => (out += text), rows: 24, columns }, false);
+    table.report({ event: 'discovered', gateway: result('TAICB1046771').gateway });
+    table.report({ event: 'device', ...result('TAICB1046771', { failure, result: 'failed' }) });
+    table.end();
+    const drawn = out.split('\n').slice(0, 3);
+    expect(drawn[1]).toMatch(/TAICB1046771.* FAILED PROVISION_NO_EK$/);
+    for (const line of drawn) expect(line.length).toBeLessThanOrEqual(columns || 80);
+  },
+);
+
+test('progress is told for each gateway and overall, with failures', () => {
+  let out = '';
+  const table = new LiveTable({ write: (text) => (out += text), rows: 24, columns: 120 }, false);
+  const [one, two] = [result('TAICB1'), result('TAICB2')];
+  for (const { gateway } of [one, two]) table.report({ event: 'discovered', gateway });
+  const step = { event: 'step', deviceId: 'TAICB1', serialNumber: 'TAICB1' } as const;
+  table.report({ ...step, step: 'enrollment', status: 'started' });
+  table.report({ event: 'device', ...two, failure, result: 'failed' });
+  table.end();
+  expect(out).toContain('▰▰▰▰▱▱▱▱▱▱▱ enrollment …');
+  expect(out).toMatch(/▰{10}▱{10} 1 of 2 finished, 1 failed, \d+ a minute, about \d+ s left/);
 });
