@@ -32,17 +32,27 @@ function csvRow(cells: readonly string[]): string {
   return `${cells.map((cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(',')}\r\n`;
 }
 
+/** The cells of a row that {@link csvRow} made. */
+function cellsOf(row: string): string[] {
+  return [...row.matchAll(/(?<=^|,)(?:"((?:[^"]|"")*)"|([^,]*))(?=,|$)/g)].map(
+    ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
+  );
+}
+
 /**
- * The list with this device's row in it. A second run for the same device replaces its row; an empty password never
- * replaces a known one.
+ * The list with this device's row in it. A second run for the same device replaces its row; the password of the row
+ * stays when the run that made it was the last one that made a password, and nobody told this one what it was.
  */
 export function withRow(csv: string, record: FactoryRecord): string {
   const header = csvRow(RECORD_COLUMNS);
   const key = `${csvRow([record.serialNumber, record.mac]).trimEnd()},`;
-  const rows = csv
-    .split('\r\n')
-    .filter((row) => row !== '' && row !== header.trimEnd() && !row.startsWith(key));
-  return `${header}${rows.map((row) => `${row}\r\n`).join('')}${csvRow(RECORD_COLUMNS.map((name) => record[name]))}`;
+  const rows = csv.split('\r\n').filter((row) => row !== '' && row !== header.trimEnd());
+  const others = rows.filter((row) => !row.startsWith(key));
+  const before = cellsOf(rows.find((row) => row.startsWith(key)) ?? '');
+  const of = (name: (typeof RECORD_COLUMNS)[number]): string => before[RECORD_COLUMNS.indexOf(name)] ?? '';
+  const known = of('initializedAt') === record.initializedAt ? of('initialPassword') : '';
+  const kept = { ...record, initialPassword: record.initialPassword === '' ? known : record.initialPassword };
+  return `${header}${others.map((row) => `${row}\r\n`).join('')}${csvRow(RECORD_COLUMNS.map((name) => kept[name]))}`;
 }
 
 async function readCsv(path: string): Promise<string> {

@@ -304,6 +304,14 @@ test('a serial number that tries to leave the folder stays in it', async () => {
   });
 });
 
+test('the list keeps a password that a later run does not know, until another one is made', () => {
+  const first = withRow('', sample);
+  const unknown = { ...sample, initialPassword: '' };
+  expect(withRow(first, unknown)).toBe(first);
+  const renewed = withRow(first, { ...unknown, initializedAt: '2027-01-01T00:00:00.000Z' });
+  expect(renewed).not.toContain(sample.initialPassword);
+});
+
 test('the list keeps rows that it does not know', () => {
   const header = `${RECORD_COLUMNS.join(',')}\r\n`;
   expect(withRow(`${header}A,1,x\r\n`, sample).split('\r\n')[1]).toBe('A,1,x');
