@@ -59,6 +59,8 @@ export class DiscoveryResponder {
   readonly #delayed = new Set<Timer>();
   #rescan: Timer | undefined;
   #port: number | undefined;
+  /** How often it was stopped: what was being opened meanwhile is closed again. */
+  #stops = 0;
 
   constructor(options: ResponderOptions) {
     this.#options = options;
@@ -79,9 +81,10 @@ export class DiscoveryResponder {
   async start(): Promise<void> {
     if (this.running) return;
     this.#port = this.#options.port;
+    const stops = this.#stops;
     try {
-      if (this.#options.address === undefined) await this.#openAll();
-      else this.#add('all', await openPlainSocket(this.#port, this.#options.address));
+      if (this.#options.address === undefined) await this.#openAll(stops);
+      else this.#add('all', await openPlainSocket(this.#port, this.#options.address), stops);
     } catch (error) {
       await this.stop();
       throw error;
@@ -89,6 +92,7 @@ export class DiscoveryResponder {
   }
 
   async stop(): Promise<void> {
+    this.#stops += 1;
     this.#rescan?.cancel();
     this.#rescan = undefined;
     for (const timer of this.#delayed) timer.cancel();
@@ -101,19 +105,20 @@ export class DiscoveryResponder {
   }
 
   /** One socket on every LAN interface and family; one for everything where the kernel does not allow that. */
-  async #openAll(): Promise<void> {
+  async #openAll(stops: number): Promise<void> {
     const first = await openInterfaceSocket('lo', 4, this.#options.port);
     if (first === undefined) {
       this.#options.logger.warn('the kernel binds no socket to an interface: one hears all of them');
-      this.#add('all', await openPlainSocket(this.#options.port, undefined));
+      this.#add('all', await openPlainSocket(this.#options.port, undefined), stops);
       return;
     }
     this.#port = first.socket.address().port;
-    this.#add('lo/4', first);
-    await this.#scan();
+    this.#add('lo/4', first, stops);
+    await this.#scan(stops);
   }
 
-  async #scan(): Promise<void> {
+  async #scan(stops: number): Promise<void> {
+    if (stops !== this.#stops) return;
     const { clock, interfaces, only } = this.#options;
     const present = interfaces();
     const names = discoveryInterfaces(
@@ -126,17 +131,20 @@ export class DiscoveryResponder {
       this.#sockets.delete(key);
       socket.close();
     }
-    for (const key of wanted) if (!this.#sockets.has(key)) await this.#open(key);
-    this.#rescan = clock.after(RESCAN_MS, () => void this.#scan());
+    for (const key of wanted) {
+      if (!this.#sockets.has(key)) await this.#open(key, stops);
+      if (stops !== this.#stops) return;
+    }
+    this.#rescan = clock.after(RESCAN_MS, () => void this.#scan(stops));
   }
 
   /** An interface that cannot be used is told once and tried again at every scan. */
-  async #open(key: string): Promise<void> {
+  async #open(key: string, stops: number): Promise<void> {
     const [name = '', family] = key.split('/');
     try {
       const opened = await openInterfaceSocket(name, family === '6' ? 6 : 4, this.#port ?? 0);
       this.#unusable.delete(key);
-      if (opened !== undefined) this.#add(key, opened);
+      if (opened !== undefined) this.#add(key, opened, stops);
     } catch (error) {
       const { code, message } = toTpeError(error);
       if (!this.#unusable.has(key))
@@ -145,7 +153,11 @@ export class DiscoveryResponder {
     }
   }
 
-  #add(key: string, bound: BoundSocket): void {
+  #add(key: string, bound: BoundSocket, stops: number): void {
+    if (stops !== this.#stops) {
+      bound.socket.close();
+      return;
+    }
     bound.socket.on('error', (error) => this.#options.logger.warn({ err: error }, 'discovery socket'));
     bound.socket.on('message', (datagram, from) => this.#receive(bound, datagram, from));
     this.#port = bound.socket.address().port;

@@ -184,3 +184,11 @@ describe('the stored switch', () => {
     });
   });
 });
+
+test('discovery that is switched off while it looks for new interfaces stays off', async () => {
+  const responder = responderWith({ address: undefined, only: [] });
+  // Sockets are opened one after the other; stopping falls in between.
+  const starting = responder.start();
+  await Promise.all([responder.stop(), starting]);
+  expect(responder.running).toBe(false);
+});

@@ -47,3 +47,23 @@ test('a client on the network cannot pose as the cloud', async () => {
     expect(answer.status).toBe(401);
   });
 });
+
+test('no spelling of the path lets the cloud try passwords', async () => {
+  await withApi(async (api) => {
+    const administrator = api.management.callApi('administrator');
+    const body = { acceptEULA: true, name: 'admin', password: 'A-Guess-Of-1' };
+    for (const path of [
+      '/auth',
+      '//auth',
+      '/%61uth',
+      '/./auth',
+      '/x/../auth',
+      '/%2e/auth',
+      '/auth?x',
+      '/AUTH',
+    ]) {
+      const { status } = await administrator({ method: 'POST', path, body });
+      expect([path, [403, 404].includes(status)]).toEqual([path, true]);
+    }
+  });
+});

@@ -209,3 +209,43 @@ test('the firewall script holds each port once and touches no other table', () =
   expect(script).toContain('iifname != "lo" udp dport { 123 } drop');
   expect(script.match(/table \S+ \S+/g)).toEqual(Array(3).fill('table inet tpe_agent'));
 });
+
+test('an address that could not be applied does not wait on disk for the next boot', async () => {
+  await withTempFolder(async (folder) => {
+    const dns: string[] = [];
+    const first = {
+      enable: true,
+      enableDhcp: false,
+      ip: '192.168.5.2',
+      netmask: '255.255.255.0',
+      gateway: '',
+      dns,
+    };
+    const machine = new Machine();
+    const network = new Network({ stateFolder: folder, run: machine.run, folder: join(folder, 'net') });
+    await network.set('eth0', first);
+    machine.failing = 'reconfigure';
+    await expect(network.set('eth0', { ...first, ip: '192.168.5.3' })).rejects.toThrow('no way');
+    expect(await network.get('eth0')).toEqual(first);
+  });
+});
+
+test('a switch that comes in while the desired state is applied has the last word', async () => {
+  await withTempFolder(async (folder) => {
+    const catalogue = join(folder, 'services.d');
+    await mkdir(catalogue);
+    await writeFile(join(catalogue, 'ssh.toml'), SSH);
+    const machine = new Machine();
+    const entries = await readCatalogue([catalogue]);
+    // Stopping a unit takes its time; a switch that does not wait its turn is through before.
+    const run: Runner = async (command, args, input) => {
+      if (args.includes('disable')) await new Promise((resolve) => setTimeout(resolve, 200));
+      return machine.run(command, args, input);
+    };
+    const { handle, services } = await helperHandler({ stateFolder: folder, run, entries });
+    await handle({ verb: 'setService', id: 'sshserver', enable: false });
+    await Promise.all([services.applyAll(), handle({ verb: 'setService', id: 'sshserver', enable: true })]);
+    expect(machine.active.has('ssh.service')).toBe(true);
+    expect(machine.masked.has('ssh.service')).toBe(false);
+  });
+});

@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import fastifyJwt from '@fastify/jwt';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { TpeError } from '../../../common/errors/tpe-error';
+import { API_BASE } from '../../../protocol/api-types';
 import type { Accounts } from '../../accounts/accounts';
 import { type Permission, grants, permissionsOf } from '../../accounts/permissions';
 import type { Caller } from './caller';
-import type { CloudPass } from './cloud-pass';
+import { CLOUD_SOURCE, type CloudPass } from './cloud-pass';
 
 /** What a route asks of its caller. `initial` routes work before the first password change, too. */
 export interface Access {
@@ -58,6 +59,10 @@ export function useAuthentication(app: FastifyInstance, accounts: Accounts, clou
 
   app.addHook('onRequest', async (request) => {
     const { access } = request.routeOptions.config;
+    // Nobody guesses passwords through the hub. The route decides, because a path has many spellings.
+    if (request.ip === CLOUD_SOURCE && request.routeOptions.url === `${API_BASE}/auth`) {
+      throw new TpeError('API_PERMISSION_DENIED');
+    }
     if (access === 'public' || request.is404) return;
     // A route that forgot to say what it needs is nobody's.
     if (access === undefined) throw new TpeError('API_PERMISSION_DENIED');

@@ -103,7 +103,13 @@ export class Network {
     await writeFileAtomic(this.#backup(name), before ?? '');
     await mkdir(this.#folder, { recursive: true });
     await writeFileAtomic(this.#path(name), networkFile(name, settings), 0o644);
-    await this.#reload(name);
+    try {
+      await this.#reload(name);
+    } catch (error) {
+      // Whoever asked is told that it failed: then it must not come true at the next boot.
+      await this.revert(name).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** The file as it was before the last {@link set}. */

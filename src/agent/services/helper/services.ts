@@ -28,6 +28,8 @@ export class ServiceSwitch {
   readonly #desired: StoredValue<typeof Desired>;
   /** Why the last try did not reach the desired state, by id. */
   readonly #problems = new Map<string, string>();
+  /** One change at a time: what is applied at boot must not overtake a switch that came in meanwhile. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: ServiceSwitchOptions, desired: StoredValue<typeof Desired>) {
     this.#options = options;
@@ -48,19 +50,29 @@ export class ServiceSwitch {
   async set(id: string, enable: boolean): Promise<ActualService> {
     const entry = this.#options.entries.get(id);
     if (entry === undefined) throw new TpeError('SERVICE_UNKNOWN', { id });
-    await this.#desired.update((state) => ({ enable: { ...state.enable, [id]: enable } }));
-    await this.#apply(entry, enable);
-    await this.#applyFirewall();
-    return this.#describe(entry);
+    return this.#inTurn(async () => {
+      await this.#desired.update((state) => ({ enable: { ...state.enable, [id]: enable } }));
+      await this.#apply(entry, enable);
+      await this.#applyFirewall();
+      return this.#describe(entry);
+    });
   }
 
   /** Everything as it is wanted: at boot, and after somebody loaded the firewall anew. */
   async applyAll(): Promise<void> {
-    for (const [id, enable] of Object.entries(this.#desired.value.enable)) {
-      const entry = this.#options.entries.get(id);
-      if (entry !== undefined) await this.#apply(entry, enable);
-    }
-    await this.#applyFirewall();
+    await this.#inTurn(async () => {
+      for (const [id, enable] of Object.entries(this.#desired.value.enable)) {
+        const entry = this.#options.entries.get(id);
+        if (entry !== undefined) await this.#apply(entry, enable);
+      }
+      await this.#applyFirewall();
+    });
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
   async #apply({ id, units }: CatalogueEntry, enable: boolean): Promise<void> {
