@@ -3,7 +3,7 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Type } from '@sinclair/typebox';
-import { codeOf } from '../../common/errors/tpe-error';
+import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
 import { validate } from '../../common/validate';
 
 /** What a source may know. */
@@ -45,6 +45,18 @@ function pick(facts: DeviceFacts): DeviceFacts {
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as DeviceFacts;
 }
 
+function parsed(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new TpeError(
+      'VALUE_INVALID',
+      { what: path, place: '/', reason: reasonOf(error) },
+      { cause: error },
+    );
+  }
+}
+
 /**
  * The facts file, believed only when root owns it and nobody else may write it.
  * @returns no facts when it is absent.
@@ -65,7 +77,7 @@ export async function readFactsFile(path: string, ownerUid = 0): Promise<DeviceF
     if (codeOf(error) === 'ENOENT') return {};
     throw error;
   }
-  return pick(validate(Facts, JSON.parse(text), path));
+  return pick(validate(Facts, parsed(text, path), path));
 }
 
 const run = promisify(execFile);

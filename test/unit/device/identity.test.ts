@@ -67,6 +67,17 @@ test('without any MAC address there is an error with advice', async () => {
   });
 });
 
+test('a facts file that is no JSON is named', async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, 'facts.json');
+    await writeFile(path, '{"serialNumber":', { mode: 0o644 });
+    await expect(readFactsFile(path, process.getuid?.())).rejects.toMatchObject({
+      code: 'VALUE_INVALID',
+      message: expect.stringContaining(path) as string,
+    });
+  });
+});
+
 test('the facts file is believed only when its owner alone may write it', async () => {
   await withTempFolder(async (folder) => {
     const path = join(folder, 'facts.json');
