@@ -73,7 +73,7 @@ test('killed again and again at any step, no gateway is done twice and none is f
 }, 240_000);
 
 test('killed after every single step of one gateway, the next run finishes it', async () => {
-  const gateway = await plant.gateway({ serialNumber: 'TAICB1046771' });
+  const gateway = await plant.gateway({ serialNumber: 'TAICB1046771', slowMs: 150 });
   const journal = join(plant.folder, 'every-step');
   const seen = new Set<string>();
   for (;;) {

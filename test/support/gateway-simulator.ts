@@ -29,6 +29,8 @@ export interface SimulatorOptions {
   readonly forge?: (answer: Answer) => Answer;
   /** Destroys the connection instead of answering this route, e.g. `PATCH /azure-iotedge`. */
   readonly vanishAt?: string;
+  /** Milliseconds between the effect of a call and its answer: time to kill the caller in between. */
+  readonly slowMs?: number;
   /** Offers `/tpm` and proves possession with this attestation key; `false`: no such routes. */
   readonly attestation?: false | { readonly public?: Buffer; readonly provenWith?: StorageKey };
   readonly ekCertificate?: string;
@@ -135,8 +137,12 @@ export class GatewaySimulator {
             response.destroy();
             return;
           }
-          response.writeHead(reply.status, { 'Content-Type': 'application/json' });
-          response.end(JSON.stringify(reply.body));
+          const answer = (): void => {
+            response.writeHead(reply.status, { 'Content-Type': 'application/json' });
+            response.end(JSON.stringify(reply.body));
+          };
+          if (this.options.slowMs === undefined) answer();
+          else setTimeout(answer, this.options.slowMs);
         },
         () => response.destroy(),
       );

@@ -8,6 +8,11 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
+/** `2026-05-04 08:03:20 UTC` of an ISO 8601 time. */
+function utc(time: string): string {
+  return `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
 interface Slice {
   readonly label: string;
   readonly count: number;
@@ -98,13 +103,13 @@ function row({
 }
 
 const STYLE = `
-body{font:15px/1.45 system-ui,sans-serif;color:#1a1a1a;margin:2.5rem auto;max-width:1180px;padding:0 1rem}
+body{font:15px/1.45 system-ui,sans-serif;color:#1a1a1a;margin:2.5rem auto;max-width:1320px;padding:0 1rem}
 h1{font-size:1.6rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .6rem}.facts{color:#555;margin:0 0 1.5rem}
 .summary{display:flex;gap:2.5rem;align-items:center;flex-wrap:wrap}table{border-collapse:collapse}
-td,th{padding:.4rem .7rem;text-align:left;vertical-align:top}.devices{width:100%;font-size:.88rem}.devices td:nth-child(-n+6){white-space:nowrap}
+td,th{padding:.4rem .5rem;text-align:left;vertical-align:top}.devices{width:100%;font-size:.84rem}.devices td:nth-child(7){overflow-wrap:anywhere}.devices td:nth-child(-n+6){white-space:nowrap}
 .devices th{border-bottom:2px solid #bbb}.devices td{border-bottom:1px solid #e2e2e2}.failed{background:#fdf1e9}
 .number{text-align:right;font-variant-numeric:tabular-nums}.dot{display:inline-block;width:.8em;height:.8em;border-radius:50%;margin-right:.6em}
-code{font-size:.85em;color:#555}@media print{body{margin:0;max-width:none}.failed{background:none}}`;
+code{font-size:.85em;color:#555}@page{size:landscape}@media print{body{margin:0;max-width:none}tr{break-inside:avoid}.failed{background:none}}`;
 
 /** One page that needs nothing else: no script, no font, no picture from elsewhere. */
 export function htmlReport(header: ReportHeader, results: readonly DeviceResult[]): string {
@@ -126,7 +131,7 @@ export function htmlReport(header: ReportHeader, results: readonly DeviceResult[
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Provisioning report</title><style>${STYLE}</style></head><body>
 <h1>Provisioning report</h1>
-<p class="facts">${escapeHtml(header.startedAt)} to ${escapeHtml(header.endedAt)} (${seconds.toFixed(0)} s)${header.idScope === '' ? '' : `, ID scope ${escapeHtml(header.idScope)}`}, up to stage “${escapeHtml(header.until)}”. ${results.length} gateways. Made by tpe-provision ${escapeHtml(version)}.</p>
+<p class="facts">${utc(header.startedAt)} to ${utc(header.endedAt)} (${seconds.toFixed(0)} s)${header.idScope === '' ? '' : `, ID scope ${escapeHtml(header.idScope)}`}, up to stage “${escapeHtml(header.until)}”. ${results.length} gateways. Made by tpe-provision ${escapeHtml(version)}.</p>
 <div class="summary">${ring(slices, results.length)}${legend(slices)}</div>
 ${evidence(results)}
 <h2>Gateways</h2>

@@ -138,9 +138,9 @@ export class LiveTable implements Reporter {
     const rows = [...this.#rows.values()];
     const shown = all ? rows : rows.sort((a, b) => a.rank - b.rank).slice(0, height);
     const lines = [...fittingTable(shown, width).map((text) => this.#coloured(text)), this.#progress(width)];
-    // Back to the first line of the last drawing, and clear from there.
-    const home = this.#drawnLines === 0 ? '' : `\u001b[${this.#drawnLines}F\u001b[0J`;
-    this.#out.write(`${home}${lines.join('\n')}\n`);
+    // Over the last drawing, line by line: clearing it first would flicker, and fill the history of some terminals.
+    const home = this.#drawnLines === 0 ? '' : `\u001b[${this.#drawnLines}F`;
+    this.#out.write(`${home}${lines.map((text) => `${text}\u001b[K\n`).join('')}\u001b[0J`);
     this.#drawnLines = lines.length;
   }
 

@@ -113,7 +113,7 @@ test.each([0, 60, 80, 120])(
     table.report({ event: 'discovered', gateway: result('TAICB1046771').gateway });
     table.report({ event: 'device', ...result('TAICB1046771', { failure, result: 'failed' }) });
     table.end();
-    const drawn = out.split('\n').slice(0, 3);
+    const drawn = out.replaceAll('\u001b[K', '').split('\n').slice(0, 3);
     expect(drawn[1]).toMatch(/TAICB1046771.* FAILED PROVISION_NO_EK$/);
     for (const line of drawn) expect(line.length).toBeLessThanOrEqual(columns || 80);
   },
