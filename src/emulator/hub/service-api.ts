@@ -36,6 +36,12 @@ const TwinPatch = Type.Object({
   properties: Type.Optional(Type.Object({ desired: Type.Optional(Type.Union([JsonObject, Type.Null()])) })),
 });
 
+/** IoT Hub asks for base64 of 16 to 64 bytes: with an empty key anybody could sign. */
+function isDeviceKey(text: string): boolean {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.length >= 16 && bytes.length <= 64 && bytes.toString('base64') === text;
+}
+
 const DEFAULT_LIST = 1000;
 const Query = Type.Object({ query: Type.String({ maxLength: 4096 }) });
 
@@ -91,6 +97,10 @@ export function addHubServiceApi(app: HttpsApp, context: HubContext): void {
       if (hub === undefined || body.deviceId !== idOf(request)) {
         throw hubRefusal('ArgumentInvalid', 'The device ID in the body is another one than in the URL.');
       }
+      const { primaryKey, secondaryKey } = body.authentication?.symmetricKey ?? {};
+      if (![primaryKey, secondaryKey].every((key) => key === undefined || key === null || isDeviceKey(key))) {
+        throw hubRefusal('ArgumentInvalid', 'A device key is base64 of 16 to 64 bytes.');
+      }
       const before = hub.devices.get(body.deviceId);
       const ifMatch = request.headers['if-match'];
       if (before !== undefined && ifMatch === undefined) {
@@ -100,7 +110,6 @@ export function addHubServiceApi(app: HttpsApp, context: HubContext): void {
         throw hubRefusal('PreconditionFailed', 'The ETag does not match.');
       }
       await hub.ensureDevice(body.deviceId);
-      const { primaryKey, secondaryKey } = body.authentication?.symmetricKey ?? {};
       const changed = await hub.update(body.deviceId, (record) => ({
         ...record,
         status: body.status ?? record.status,

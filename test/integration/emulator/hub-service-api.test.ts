@@ -239,3 +239,16 @@ describe('identities', () => {
     expect((await hubService(emulator, nohub, 'GET', '/devices')).status).toBe(401);
   });
 });
+
+test.each(['', 'AAAA', 'not base64 at all, but long enough', Buffer.alloc(65).toString('base64')])(
+  'a device key that anybody could sign with, or that is none, is refused: "%s"',
+  async (primaryKey) => {
+    const path = '/devices/weak';
+    const answer = await service('PUT', path, {
+      deviceId: 'weak',
+      authentication: { symmetricKey: { primaryKey } },
+    });
+    expect(answer.status).toBe(400);
+    expect((await service('GET', path)).status).toBe(404);
+  },
+);
