@@ -1,5 +1,5 @@
 import type { Clock } from '../common/clock';
-import { isTpeError } from '../common/errors/tpe-error';
+import { isTpeError, toTpeError } from '../common/errors/tpe-error';
 import type { Logger } from '../common/logger';
 import { Accounts } from './accounts/accounts';
 import { PasswordHasher } from './accounts/password-hasher';
@@ -162,6 +162,10 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
         // Somebody else on the port must not make the gateway unmanageable.
         if (!isTpeError(error, 'DISCOVERY_PORT_UNUSABLE')) throw error;
         logger.error({ ...error.toJSON() }, 'discovery does not answer');
+      });
+      // Not waited for: systemd may have to start the helper first.
+      services.reconcile().catch((error: unknown) => {
+        logger.error({ ...toTpeError(error).toJSON() }, 'the services are not as they are wanted');
       });
     },
     stop: async () => {

@@ -83,7 +83,7 @@ admin() {
 
 # api METHOD PATH [JSON]: the gateway's REST API as its administrator; login sets the token
 login_status() {
-  netns curl -sk --max-time 60 -o "$work/login.json" -w '%{http_code}' -H 'Content-Type: application/json' \
+  netns curl -sk --max-time 180 -o "$work/login.json" -w '%{http_code}' -H 'Content-Type: application/json' \
     -d "{\"acceptEULA\":true,\"name\":\"admin\",\"password\":\"$1\"}" "https://$GATEWAY:8443/api/v1/auth"
 }
 login() {
@@ -91,7 +91,7 @@ login() {
   token="$(field "$(cat "$work/login.json")" data.token)"
 }
 api() {
-  netns curl -fsSk --max-time 60 -H "Authorization: Bearer $token" -X "$1" \
+  netns curl -fsSk --max-time 180 -H "Authorization: Bearer $token" -X "$1" \
     ${3:+-H 'Content-Type: application/json' -d "$3"} "https://$GATEWAY:8443/api/v1$2"
 }
 
@@ -110,6 +110,7 @@ need_packages() {
   [ "$1" = armhf ] || ls "$debs"/common/tpe-node_*_"$1".deb >/dev/null 2>&1 || bash scripts/package-node.sh "$1" >/dev/null
   agent_deb="$(ls -t "$debs/$2"/tpe-agent_*_"$1".deb | head -n 1)"
   # The version before: the same files under a lower number.
+  rm -rf "$work/old"
   dpkg-deb -R "$agent_deb" "$work/old"
   sed -i 's/^Version: .*/Version: 0.0.1/' "$work/old/DEBIAN/control"
   dpkg-deb --root-owner-group -b "$work/old" "$work/old.deb" >/dev/null

@@ -117,6 +117,24 @@ export class ServiceCatalogue {
     this.#actual = undefined;
   }
 
+  /**
+   * Has the root helper want what this agent wants: what a factory reset forgot goes back to what it was, and wishes
+   * of a time without helper come true. @throws HOST_REFUSED, HOST_HELPER_FAILED
+   */
+  async reconcile(): Promise<void> {
+    const wanted = this.#desired.value.enable;
+    for (const { id, available, desired } of await this.#read()) {
+      if (!available || this.#inner(id) !== undefined) continue;
+      const enable = Object.hasOwn(wanted, id) ? wanted[id] : undefined;
+      if (enable === undefined && desired !== undefined) {
+        await this.#options.host.request({ verb: 'forgetService', id });
+      } else if (enable !== undefined && enable !== desired) {
+        await this.#options.host.request({ verb: 'setService', id, enable });
+      }
+    }
+    this.#actual = undefined;
+  }
+
   async #warningFor(id: string): Promise<string | undefined> {
     if (!WAYS_IN.includes(id)) return undefined;
     const items = await this.list();

@@ -46,6 +46,8 @@ export const TimeZone = Type.String({
 export const HelperRequest = Type.Union([
   Type.Object({ verb: Type.Literal('services') }),
   Type.Object({ verb: Type.Literal('setService'), id: ServiceId, enable: Type.Boolean() }),
+  /** Puts a service back to what it was before the first setService. */
+  Type.Object({ verb: Type.Literal('forgetService'), id: ServiceId }),
   Type.Object({ verb: Type.Literal('setHostName'), hostName: HostName }),
   Type.Object({ verb: Type.Literal('getTime') }),
   Type.Object({
@@ -80,6 +82,7 @@ export type ActualService = Static<typeof ActualService>;
 export const HelperAnswers = {
   services: Type.Object({ services: Type.Array(ActualService, { maxItems: 256 }) }),
   setService: ActualService,
+  forgetService: ActualService,
   setHostName: Type.Object({}),
   getTime: Type.Object({ timezone: Type.String(), ntp: NtpSettings, synchronized: Type.Boolean() }),
   setTime: Type.Object({}),

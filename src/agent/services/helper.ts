@@ -34,6 +34,8 @@ export async function helperHandler(
         return { services: await services.list() };
       case 'setService':
         return services.set(request.id, request.enable);
+      case 'forgetService':
+        return services.forget(request.id);
       case 'setHostName':
         await run('hostnamectl', ['set-hostname', request.hostName]);
         return {};

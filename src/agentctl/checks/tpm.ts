@@ -213,6 +213,24 @@ const srk: Check = {
   },
 };
 
+const identityKey: Check = {
+  id: 'identity-key',
+  title: 'Identity key',
+  run({ facts: { provisioning } }) {
+    if (provisioning === undefined) {
+      return finding('skipped', 'only a running agent knows', 'Start the agent: systemctl start tpe-agent.');
+    }
+    const { assignedHub, state, lastError } = provisioning;
+    if (assignedHub === undefined) {
+      return finding('skipped', 'DPS gave none yet', 'See the checks "azure-configuration" and "dps".');
+    }
+    if (state !== 'connected' && lastError?.code.startsWith('TPM_') === true) {
+      return finding('failed', lastError.message, lastError.advice);
+    }
+    return ok(`kept for ${assignedHub}${state === 'connected' ? ', and the hub takes its signatures' : ''}`);
+  },
+};
+
 export const tpmChecks: readonly Check[] = [
   tpm,
   device,
@@ -223,4 +241,5 @@ export const tpmChecks: readonly Check[] = [
   ek,
   ekCertificate,
   srk,
+  identityKey,
 ];

@@ -18,6 +18,7 @@ walk_reset() {
   wait_for 240 "the reset" as_new
   [ "$(login_status 'admin@123')" = 401 ] || fail "the well-known password works after the reset"
   [ "$(login_status 'Plant-Passw0rd!')" = 401 ] || fail "the plant's password survived the reset"
+  wait_for 60 "the SSH server, which the plant had switched off" inside systemctl is-active --quiet ssh
   netns node "$root/dist/tpe-provision.cjs" discover --json "${discovery[@]}" | grep -q TAICB1046771 || fail "the reset gateway cannot be discovered"
   step "factory reset: as new, with the factory's own password, and discovered again"
 }

@@ -267,6 +267,18 @@ const broken: [string, CheckResult, string, CheckContext][] = [
     withFacts({ ek: { registrationId: 'r', endorsementKey: 'AA==', name: 'ab', persistent: true } }),
   ],
   ['srk', 'failed', 'an SRK that cannot be read', withFacts({ srk: problem })],
+  [
+    'identity-key',
+    'failed',
+    'a hub key that the TPM does not load',
+    withFacts({
+      provisioning: {
+        ...facts.provisioning!,
+        state: 'backingOff',
+        lastError: { ...problem, at: '2026-12-01T00:00:00Z' },
+      },
+    }),
+  ],
   ['interfaces', 'failed', 'no address', withMachine({ interfaces: () => [] })],
   ['clock', 'failed', 'a clock in 1970', withMachine({ now: () => 0 })],
   ['time-sync', 'warning', 'no time server', answering('timedatectl', 'no')],
@@ -366,7 +378,7 @@ test('every check is seen failing or warning above, or needs nothing but an answ
 test('without a running agent what only it knows is skipped', async () => {
   const report = await runChecks({ ...well, facts: offline(), running: false }, new Set());
   const skipped = report.filter(({ result }) => result === 'skipped').map(({ id }) => id);
-  expect(skipped).toEqual(['initial-password', 'hub', 'api', 'discovery']);
+  expect(skipped).toEqual(['initial-password', 'identity-key', 'hub', 'api', 'discovery']);
 });
 
 test('without a TPM its checks are skipped, and the verdict is fatal', async () => {

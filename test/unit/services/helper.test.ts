@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { ServiceCatalogue } from '../../../src/agent/services/catalogue';
 import { readCatalogue } from '../../../src/agent/services/catalogue-files';
 import { helperHandler } from '../../../src/agent/services/helper';
 import { HelperClient } from '../../../src/agent/services/helper-client';
@@ -8,6 +9,7 @@ import { firewallScript } from '../../../src/agent/services/helper/firewall';
 import { Network, networkFile, parseNetworkFile } from '../../../src/agent/services/helper/network';
 import type { Runner } from '../../../src/agent/services/helper/runner';
 import { HelperServer } from '../../../src/agent/services/helper/server';
+import { systemClock as clock } from '../../../src/common/clock';
 import { createLogger } from '../../../src/common/logger';
 import { withTempFolder } from '../../support/temp';
 
@@ -91,6 +93,47 @@ test('a service that is switched off is stopped, disabled, masked, and its ports
       'systemctl show --property=Id,LoadState,ActiveState ssh.service ssh.socket',
     ]);
     expect(machine.firewall).toBe('table inet tpe_agent\ndelete table inet tpe_agent\n');
+  });
+});
+
+test('after a factory reset the services are what they were before anybody switched them', async () => {
+  await withHelper(async (client, machine, folder) => {
+    const folders = [join(folder, 'services.d')];
+    const opened = (state: string): Promise<ServiceCatalogue> =>
+      ServiceCatalogue.open({ stateFolder: join(folder, state), inner: {}, host: client, clock, folders });
+    await mkdir(join(folder, 'state'));
+    await mkdir(join(folder, 'reset'));
+    const before = await opened('state');
+    await before.setEnabled('sshserver', false);
+    await before.setEnabled('sshserver', false);
+    await before.reconcile();
+    expect(machine.active.has('ssh.service')).toBe(false);
+
+    // The same gateway with the state of a new one.
+    await (await opened('reset')).reconcile();
+    expect(machine.active.has('ssh.service')).toBe(true);
+    expect(machine.masked.size).toBe(0);
+    expect(machine.firewall).not.toContain('drop');
+    expect(await client.request({ verb: 'services' })).toEqual({
+      services: [{ id: 'sshserver', available: true, active: true }],
+    });
+  });
+});
+
+test('a wish of a time without helper comes true at the next start', async () => {
+  await withHelper(async (client, machine, folder) => {
+    const catalogue = (host: HelperClient): Promise<ServiceCatalogue> =>
+      ServiceCatalogue.open({
+        stateFolder: folder,
+        inner: {},
+        host,
+        clock,
+        folders: [join(folder, 'services.d')],
+      });
+    await (await catalogue(new HelperClient(join(folder, 'nobody.sock')))).setEnabled('sshserver', false);
+    expect(machine.active.has('ssh.service')).toBe(true);
+    await (await catalogue(client)).reconcile();
+    expect(machine.active.has('ssh.service')).toBe(false);
   });
 });
 

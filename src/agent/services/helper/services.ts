@@ -7,7 +7,15 @@ import type { ActualService } from '../helper-protocol';
 import { firewallScript } from './firewall';
 import type { Runner } from './runner';
 
-const Desired = Type.Object({ enable: Type.Record(Type.String({ maxLength: 64 }), Type.Boolean()) });
+const Switches = Type.Record(Type.String({ maxLength: 64 }), Type.Boolean());
+const Desired = Type.Object({
+  enable: Switches,
+  /** What ran before anybody asked for something. */
+  before: Type.Optional(Switches),
+});
+
+const without = (switches: Readonly<Record<string, boolean>>, id: string): Record<string, boolean> =>
+  Object.fromEntries(Object.entries(switches).filter(([each]) => each !== id));
 
 interface UnitState {
   readonly id: string;
@@ -48,14 +56,40 @@ export class ServiceSwitch {
 
   /** Remembers what is wanted, applies it, answers what came of it. @throws SERVICE_UNKNOWN */
   async set(id: string, enable: boolean): Promise<ActualService> {
-    const entry = this.#options.entries.get(id);
-    if (entry === undefined) throw new TpeError('SERVICE_UNKNOWN', { id });
+    const entry = this.#entry(id);
     return this.#inTurn(async () => {
-      await this.#desired.update((state) => ({ enable: { ...state.enable, [id]: enable } }));
+      const { active } = await this.#describe(entry);
+      await this.#desired.update((state) => ({
+        enable: { ...state.enable, [id]: enable },
+        before: { [id]: active, ...state.before },
+      }));
       await this.#apply(entry, enable);
       await this.#applyFirewall();
       return this.#describe(entry);
     });
+  }
+
+  /** As if nobody had ever asked: a factory reset wants the services of the factory. @throws SERVICE_UNKNOWN */
+  async forget(id: string): Promise<ActualService> {
+    const entry = this.#entry(id);
+    return this.#inTurn(async () => {
+      const { enable, before = {} } = this.#desired.value;
+      if (Object.hasOwn(enable, id)) {
+        await this.#apply(entry, before[id] ?? true);
+        await this.#desired.update((state) => ({
+          enable: without(state.enable, id),
+          before: without(state.before ?? {}, id),
+        }));
+        await this.#applyFirewall();
+      }
+      return this.#describe(entry);
+    });
+  }
+
+  #entry(id: string): CatalogueEntry {
+    const entry = this.#options.entries.get(id);
+    if (entry === undefined) throw new TpeError('SERVICE_UNKNOWN', { id });
+    return entry;
   }
 
   /** Everything as it is wanted: at boot, and after somebody loaded the firewall anew. */
