@@ -179,16 +179,8 @@ export class Connector implements Effects {
 
   async #trust(): Promise<{ ca?: string; agent?: ProxyAgent }> {
     const { trustedCaFile, proxy } = this.#options.settings();
-    const agent = proxy === undefined ? {} : { agent: new ProxyAgent(proxy) };
-    if (trustedCaFile === undefined) return agent;
-    const failed = (reason: string, cause?: unknown): TpeError =>
-      new TpeError('FILE_READ_FAILED', { path: trustedCaFile, reason }, { cause, retryable: true });
-    const ca = await readFile(trustedCaFile, 'utf8').catch((error: unknown) => {
-      throw failed(reasonOf(error), error);
-    });
-    // Node.js takes an empty text for "the system's": the file that a power cut emptied must not widen the trust.
-    if (!ca.includes('-----BEGIN CERTIFICATE-----')) throw failed('it holds no PEM certificate');
-    return { ...agent, ca };
+    const trusted = trustedCaFile === undefined ? {} : { ca: await readTrusted(trustedCaFile) };
+    return { ...trusted, ...(proxy === undefined ? {} : { agent: new ProxyAgent(proxy, trusted) }) };
   }
 
   /** EK, hub, device id and key in one rename. The key in the TPM changes only after it. */
@@ -260,4 +252,15 @@ function meaningOf(error: TpeError): Input {
   if (isTpeError(error, 'HUB_REFUSED')) return { type: 'refused' };
   if (isTpeError(error, 'HUB_TOKEN_FAILED') || error.code.startsWith('TPM_')) return { type: 'tpmFailed' };
   return { type: 'unreachable' };
+}
+
+async function readTrusted(path: string): Promise<string> {
+  const failed = (reason: string, cause?: unknown): TpeError =>
+    new TpeError('FILE_READ_FAILED', { path, reason }, { cause, retryable: true });
+  const ca = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw failed(reasonOf(error), error);
+  });
+  // Node.js takes an empty text for "the system's": the file that a power cut emptied must not widen the trust.
+  if (!ca.includes('-----BEGIN CERTIFICATE-----')) throw failed('it holds no PEM certificate');
+  return ca;
 }

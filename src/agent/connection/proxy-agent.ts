@@ -11,9 +11,12 @@ const CONNECT_PATIENCE_MS = 15_000;
 export class ProxyAgent extends HttpsProxyAgent<string> {
   readonly #patienceMs: number;
 
-  /** @param proxy `http://[USER:PASSWORD@]HOST:PORT` */
-  constructor(proxy: string, patienceMs = CONNECT_PATIENCE_MS) {
-    super(proxy);
+  /**
+   * @param proxy `http://[USER:PASSWORD@]HOST:PORT`, or `https:` for one that is spoken to over TLS itself
+   * @param trusted PEM of the authorities that an `https:` proxy is verified with instead of the system's
+   */
+  constructor(proxy: string, trusted: { ca?: string } = {}, patienceMs = CONNECT_PATIENCE_MS) {
+    super(proxy, trusted);
     this.#patienceMs = patienceMs;
   }
 

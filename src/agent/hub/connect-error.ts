@@ -1,4 +1,4 @@
-import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
+import { TpeError, codeOf, isTpeError, reasonOf } from '../../common/errors/tpe-error';
 
 /** CONNACK return codes of MQTT 3.1.1, 3.2.2.3: what they leave unsaid (401, 403 or 404) the hub does not tell. */
 const REFUSALS: readonly number[] = [2, 4, 5];
@@ -20,6 +20,7 @@ function returnCodeOf(error: unknown): number | undefined {
  * @param error what mqtt.js said; the SDK's own error has lost code and cause.
  */
 export function connectError(error: unknown, hub: string, deviceId: string): TpeError {
+  if (isTpeError(error)) return error;
   const returnCode = returnCodeOf(error);
   if (returnCode !== undefined && REFUSALS.includes(returnCode)) {
     return new TpeError('HUB_REFUSED', { hub, deviceId, returnCode }, { cause: error });

@@ -1,4 +1,6 @@
+import type { EventEmitter } from 'node:events';
 import type { Agent } from 'node:http';
+import { TpeError } from '../../common/errors/tpe-error';
 import { serverIdentityProblem } from '../../common/http/server-identity';
 import type { IClientOptions, MqttClient } from 'mqtt';
 
@@ -11,8 +13,8 @@ export interface DialOptions {
   readonly keepAliveSec: number;
   /** MQTT over WebSockets on port 443 instead of MQTT on 8883. */
   readonly webSockets: boolean;
-  /** HTTP proxy for WebSockets, made by https-proxy-agent. */
-  readonly proxy?: Agent;
+  /** HTTP proxy for WebSockets, made by https-proxy-agent for this connection alone. */
+  readonly proxy?: Agent & EventEmitter;
 }
 
 /** mqtt.js hands these to `tls.connect`; its types know only the first. */
@@ -32,18 +34,24 @@ export class Dialer {
   #client: MqttClient | undefined;
   #lastError: unknown;
   #hungUp = false;
+  #proxyRefusal: TpeError | undefined;
 
   readonly #connect: MqttConnect;
 
-  /** @param connect `mqtt.connect`; given, so that this file loads nothing of mqtt. */
-  constructor(connect: MqttConnect, options: DialOptions) {
+  /** @param connect `mqtt.connect`; given, so that this file loads nothing of mqtt. @param hub for error sentences. */
+  constructor(connect: MqttConnect, hub: string, options: DialOptions) {
     this.#connect = connect;
     this.#options = options;
+    options.proxy?.on('proxyConnect', ({ statusCode: proxyStatus }: { statusCode: number }) => {
+      const url = hub;
+      this.#proxyRefusal =
+        proxyStatus === 200 ? undefined : new TpeError('HTTP_PROXY_REFUSED', { url, proxyStatus });
+    });
   }
 
-  /** What mqtt.js said last. */
+  /** What mqtt.js said last; a proxy's refusal is told instead, because what follows it is no TLS. */
   get lastError(): unknown {
-    return this.#lastError;
+    return this.#proxyRefusal ?? this.#lastError;
   }
 
   /** Called by azure-iot-mqtt-base as `mqtt.connect` would be, at the first connection and at every token renewal. */

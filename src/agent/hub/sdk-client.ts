@@ -51,7 +51,7 @@ export async function makeSdkClient(options: SdkClientOptions): Promise<SdkClien
     }
   }
   const provider = new TpmTokenProvider(common.AuthenticationType.Token, options);
-  const dialer = new Dialer(mqtt.connect, {
+  const dialer = new Dialer(mqtt.connect, hub, {
     ...(options.ca === undefined ? {} : { ca: options.ca }),
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
     webSockets: options.webSockets ?? false,

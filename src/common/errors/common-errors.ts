@@ -39,6 +39,13 @@ export const commonErrors = defineErrors({
     status: 502,
     retryable: true,
   },
+  HTTP_PROXY_REFUSED: {
+    message: 'The proxy refused the way to {url} (HTTP {proxyStatus})',
+    advice:
+      'Check user and password of the proxy (407), its access rules (403) and that it can reach the server.',
+    status: 502,
+    retryable: true,
+  },
   HTTP_PIN_MISMATCH: {
     message: '{url} presents another public key than the pinned one (expected {expected}, got {actual})',
     advice:

@@ -135,6 +135,10 @@ export async function httpsCall(call: HttpsCall): Promise<HttpsAnswer> {
       else if (request.reusedSocket || keysSeen.has(socket)) checkKey(socket);
       else socket.once('secureConnect', () => checkKey(socket));
     });
+    // Of https-proxy-agent; what follows a refusal is no TLS and would be told as such.
+    request.on('proxyConnect', ({ statusCode: proxyStatus }: { statusCode: number }) => {
+      if (proxyStatus !== 200) fail(new TpeError('HTTP_PROXY_REFUSED', { url, proxyStatus }));
+    });
     request.on('error', fail);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];

@@ -42,6 +42,20 @@ test('the device was moved: the old hub refuses, DPS assigns the new one', async
   await waitFor('the connection there', () => world.emulator.hubs.get(to)!.link(rig.registrationId));
 });
 
+test('a device that is disabled in the hub: refused, one registration, and connected when it is enabled again', async () => {
+  const rig = await world.connected({ random: () => 0.02 });
+  world.emulator.counters.reset();
+  const hub = world.emulator.hubs.get(rig.lifecycle.status().assignedHub!)!;
+  await hub.update(rig.registrationId, (device) => ({ ...device, status: 'disabled' }));
+  hub.link(rig.registrationId)!.close('the device was disabled');
+  await waitFor('refusals after the registration', () => (rig.counts()['hubRefusals'] ?? 0) >= 6, 30_000);
+  expect(rig.lifecycle.status().lastError).toMatchObject({ code: 'HUB_REFUSED' });
+  expect(rig.counts()).toMatchObject({ dpsRegisters: 1 });
+  await hub.update(rig.registrationId, (device) => ({ ...device, status: 'enabled' }));
+  await rig.until('connected', 30_000);
+  expect(rig.counts()).toMatchObject({ dpsRegisters: 1 });
+});
+
 test('the key in the hub was changed: the gateway registers again and gets it', async () => {
   const rig = await world.connected();
   const before = rig.store.current().assignment!.key.private;

@@ -1,16 +1,20 @@
+import * as dnsModule from 'node:dns';
 import { writeFile } from 'node:fs/promises';
 import { type Server, createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, type Server as TcpServer, type Socket, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { ProxyAgent } from '../../../src/agent/connection/proxy-agent';
 import { httpsCall } from '../../../src/common/http/request';
 import { selfSigned } from '../../support/certificates';
-import { enroll } from '../../support/lifecycle-rig';
+import { admin, enroll } from '../../support/lifecycle-rig';
 import { withTempFolder } from '../../support/temp';
 import { waitFor } from '../../support/wait';
 import { lifecycleWorld } from './world';
 
 const world = lifecycleWorld();
+// The module itself, whose function node:net calls; the import is a copy.
+const dns = (dnsModule as unknown as { default?: typeof dnsModule }).default ?? dnsModule;
 const closers: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
@@ -33,9 +37,12 @@ async function listening(server: Server | TcpServer, host: string): Promise<numb
 }
 
 /** An HTTP proxy that knows CONNECT only. */
-async function startProxy(credentials?: string): Promise<{ port: number; asked: string[] }> {
+async function startProxy(
+  credentials?: string,
+  tls?: { key: string; cert: string },
+): Promise<{ port: number; asked: string[] }> {
   const asked: string[] = [];
-  const proxy = createHttpServer((_request, response) => response.writeHead(405).end());
+  const proxy = tls === undefined ? createHttpServer() : createHttpsServer(tls);
   proxy.on('connect', (request, client: Socket) => {
     const given = request.headers['proxy-authorization'];
     if (credentials !== undefined && given !== `Basic ${Buffer.from(credentials).toString('base64')}`) {
@@ -74,18 +81,41 @@ test.each([
   expect(rig.log.join('')).not.toContain('secret');
 });
 
-test('a proxy that refuses the credentials: a clear error, no secret in it, and back-off', async () => {
-  const proxy = await startProxy('plant:secret');
-  const rig = await world.rig({
-    settings: { ...base(), proxy: `http://plant:wrong-secret@127.0.0.1:${proxy.port}` },
-    random: () => 0.9,
+test('a proxy that is spoken to over TLS itself', async () => {
+  await withTempFolder(async (folder) => {
+    const tls = selfSigned(folder);
+    const trustedCaFile = join(folder, 'trusted.pem');
+    await writeFile(trustedCaFile, `${world.emulator.ca}\n${tls.cert}`);
+    const proxy = await startProxy(undefined, tls);
+    const settings = { ...base(), trustedCaFile, proxy: `https://localhost:${proxy.port}` };
+    await world.connected({ settings });
+    expect(proxy.asked).toContain(world.emulator.ready.hub);
   });
+});
+
+test('a proxy that refuses the credentials: told as such for DPS and for the hub, without the secret', async () => {
+  const proxy = await startProxy('plant:secret');
+  const refused = { ...base(), proxy: `http://plant:wrong-secret@127.0.0.1:${proxy.port}` };
+  const rig = await world.rig({ settings: refused, random: () => 0.1 });
   await enroll(world.emulator, world.tpm, rig.registrationId);
   await rig.lifecycle.start();
   await rig.configure();
-  const status = await rig.until('backingOff');
-  expect(status.lastError?.code).toMatch(/^(HTTP_UNREACHABLE|DPS_)/);
-  expect(JSON.stringify(status) + rig.log.join('')).not.toContain('wrong-secret');
+  const dps = await rig.until('backingOff');
+  expect(dps.lastError).toMatchObject({
+    code: 'HTTP_PROXY_REFUSED',
+    message: expect.stringMatching(/localhost.*407/) as string,
+  });
+  rig.lifecycle.updateSettings({ ...base(), proxy: `http://plant:secret@127.0.0.1:${proxy.port}` });
+  await rig.until('connected');
+  rig.lifecycle.updateSettings(refused);
+  const hub = await rig.until('backingOff');
+  expect(hub.lastError).toMatchObject({
+    code: 'HTTP_PROXY_REFUSED',
+    message: expect.stringContaining(world.emulator.ready.hubHostName) as string,
+  });
+  rig.lifecycle.updateSettings(base());
+  await rig.until('connected');
+  expect(JSON.stringify([dps, hub]) + rig.log.join('')).not.toContain('wrong-secret');
 });
 
 test('MQTT over WebSockets without a proxy', async () => {
@@ -137,12 +167,45 @@ test('a captive portal shows another certificate: refused and named; connected w
   });
 });
 
-test('a hub name that cannot be resolved is tried again until it can', async () => {
-  const rig = await world.connected({ random: () => 0.1 });
-  rig.lifecycle.updateSettings({ ...base(), hubGateway: 'no-such-hub.invalid:8883' });
-  expect((await rig.until('backingOff')).lastError?.code).toBe('HUB_UNREACHABLE');
-  rig.lifecycle.updateSettings(base());
-  await rig.until('connected');
+test('DNS fails at boot, and again when the connection is lost: tried until it answers, no operator needed', async () => {
+  let failing = true;
+  const real = dns.lookup.bind(dns);
+  const lookup = jest.spyOn(dns, 'lookup') as unknown as jest.SpyInstance<void, unknown[]>;
+  lookup.mockImplementation((...given) => {
+    const done = given.at(-1) as (error: Error) => void;
+    if (!failing) (real as unknown as (...args: unknown[]) => void)(...given);
+    else
+      process.nextTick(() => done(Object.assign(new Error('getaddrinfo EAI_AGAIN'), { code: 'EAI_AGAIN' })));
+  });
+  try {
+    const rig = await world.rig({ random: () => 0.05 });
+    await enrollAtOnce(rig.registrationId);
+    await rig.lifecycle.start();
+    await rig.configure();
+    expect((await rig.until('backingOff')).lastError?.code).toBe('HTTP_UNREACHABLE');
+    expect(rig.lifecycle.status().lastError?.message).toContain('EAI_AGAIN');
+    failing = false;
+    await rig.until('connected');
+    failing = true;
+    const { connects } = rig.lifecycle.status().counters;
+    world.emulator.hubs.get(world.emulator.ready.hubHostName)!.link(rig.registrationId)!.close('lost');
+    await waitFor('the name to fail', () => rig.lifecycle.status().lastError?.message.includes('EAI_AGAIN'));
+    expect(rig.lifecycle.status().lastError?.code).toBe('HUB_UNREACHABLE');
+    failing = false;
+    await waitFor('the next connection', () => rig.lifecycle.status().counters.connects > connects);
+    expect(rig.counts()).toMatchObject({ dpsRegisters: 1 });
+  } finally {
+    lookup.mockRestore();
+  }
+
+  async function enrollAtOnce(registrationId: string): Promise<void> {
+    failing = false;
+    await enroll(world.emulator, world.tpm, registrationId);
+    // Connections that are kept open need no name.
+    for (const dpsListening of [false, true])
+      await admin(world.emulator, 'PATCH', '/settings', { dpsListening });
+    failing = true;
+  }
 });
 
 test('a proxy that never answers is named, and no connection to it is left open', async () => {
@@ -160,7 +223,7 @@ test('a proxy that never answers is named, and no connection to it is left open'
     method: 'GET',
     path: '/',
     timeoutMs: 20_000,
-    agent: new ProxyAgent(`http://127.0.0.1:${port}`, 200),
+    agent: new ProxyAgent(`http://127.0.0.1:${port}`, {}, 200),
   });
   await expect(call).rejects.toMatchObject({
     code: 'HTTP_UNREACHABLE',
