@@ -17,7 +17,7 @@ export type Answer =
 export class ScriptedServer {
   readonly seen: Seen[] = [];
   readonly #server: Server;
-  readonly #answers: Answer[];
+  #answers: Answer[];
 
   private constructor(server: Server, answers: Answer[]) {
     this.#server = server;
@@ -47,6 +47,11 @@ export class ScriptedServer {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return scripted;
+  }
+
+  /** The answers from here on. */
+  script(answers: readonly Answer[]): void {
+    this.#answers = [...answers];
   }
 
   get port(): number {

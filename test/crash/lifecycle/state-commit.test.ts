@@ -1,35 +1,14 @@
-import { spawn } from 'node:child_process';
 import { readFile, truncate, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { buildSync } from 'esbuild';
+import { join } from 'node:path';
 import { ConnectionStore } from '../../../src/agent/connection/connection-store';
+import { bundle, runAndKill } from '../../support/killed';
 import { withTempFolder } from '../../support/temp';
-
-/** Runs the committer and kills it after `ms`. @returns the last number that it said was committed */
-async function commitAndKill(program: string, state: string, ms: number): Promise<number> {
-  const child = spawn(process.execPath, [program, state], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let said = '';
-  let timer: NodeJS.Timeout | undefined;
-  child.stdout.on('data', (text) => {
-    said += String(text);
-    timer ??= setTimeout(() => child.kill('SIGKILL'), ms);
-  });
-  await new Promise((done) => child.once('close', done));
-  return Number(said.trim().split('\n').at(-1));
-}
 
 test('kill -9 at any moment of a commit leaves hub, device id and key of one registration', async () => {
   await withTempFolder(async (folder) => {
-    const program = join(folder, 'committer.cjs');
-    buildSync({
-      entryPoints: [resolve(__dirname, 'committer.ts')],
-      outfile: program,
-      bundle: true,
-      platform: 'node',
-      format: 'cjs',
-    });
+    const program = bundle(join(__dirname, 'committer.ts'), join(folder, 'committer.cjs'));
     for (let round = 0; round < 15; round += 1) {
-      const said = await commitAndKill(program, folder, 5 + round * 7);
+      const said = await runAndKill(program, [folder], 5 + round * 7);
       const store = await ConnectionStore.open(folder);
       expect(store.damage).toBeUndefined();
       const { assignment } = store.current();

@@ -4,13 +4,14 @@ import { type AddressInfo, type Server, type Socket, connect, createServer } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Server as TlsServer, type TLSSocket, createServer as createTlsServer } from 'node:tls';
-import { type Packet, generate, parser } from 'mqtt-packet';
+import { generate } from 'mqtt-packet';
 import { HubConnection, type HubConnectionOptions } from '../../../src/agent/hub/hub-connection';
 import { systemClock } from '../../../src/common/clock';
 import { createLogger } from '../../../src/common/logger';
 import { TrustedTime } from '../../../src/common/trusted-time';
 import { selfSigned } from '../../support/certificates';
 import { type TestEmulator, startEmulator } from '../../support/emulator';
+import { HostileHub } from '../../support/hostile-hub';
 import { admin } from '../../support/lifecycle-rig';
 import { FakeClock } from '../../support/fake-clock';
 import { waitFor } from '../../support/wait';
@@ -19,6 +20,7 @@ let emulator: TestEmulator;
 let key: Buffer;
 const open: HubConnection[] = [];
 const servers: (Server | TlsServer)[] = [];
+const hostileHubs: HostileHub[] = [];
 const sockets = new Set<Socket | TLSSocket>();
 
 beforeAll(async () => {
@@ -29,6 +31,7 @@ beforeAll(async () => {
 beforeEach(() => emulator.counters.reset());
 afterEach(async () => {
   for (const connection of open.splice(0)) await connection.close();
+  for (const hub of hostileHubs.splice(0)) await hub.stop();
   for (const socket of sockets) socket.destroy();
   for (const server of servers.splice(0)) {
     await new Promise<void>((resolve) => void server.close(() => resolve()));
@@ -143,44 +146,11 @@ test('200 connections one after the other leave no socket and no timer behind', 
   await waitFor('sockets and timers to go', () => resources() <= before + 4, 10_000);
 }, 120_000);
 
-/** A good method call, to see that the connection still works. */
-const ping = {
-  cmd: 'publish',
-  topic: '$iothub/methods/POST/ping/?$rid=77',
-  payload: '{}',
-  qos: 0,
-  dup: false,
-  retain: false,
-} as const;
-
-/** A hub that lets everybody in, then sends what the test wants, then a good method call. */
-async function hostileHub(attack: (socket: TLSSocket) => void) {
-  let attacked = false;
-  let answers = 0;
-  const folder = await mkdtemp(join(tmpdir(), 'tpe-hub-'));
-  const tls = selfSigned(folder);
-  await rm(folder, { recursive: true, force: true });
-  const server = createTlsServer(tls, (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => socket.destroy());
-    const read = parser();
-    const answer = (packet: Packet): void => void socket.write(generate(packet));
-    read.on('packet', (packet: Packet) => {
-      if (packet.cmd === 'connect') answer({ cmd: 'connack', returnCode: 0, sessionPresent: false });
-      if (packet.cmd === 'subscribe') {
-        const granted = packet.subscriptions.map(() => 0 as const);
-        answer({ cmd: 'suback', messageId: packet.messageId ?? 1, granted });
-        attack(socket);
-        attacked = true;
-        answer(ping);
-      }
-      if (packet.cmd === 'publish' && packet.topic.startsWith('$iothub/methods/res/200/')) answers += 1;
-    });
-    socket.on('data', (data: Buffer) => read.parse(data));
-  });
-  const where = { gateway: `localhost:${await listening(server)}`, ca: tls.cert };
-  return { where, attacked: () => attacked, answers: () => answers };
-}
+const hostile = async (attack: Parameters<typeof HostileHub.start>[0]): Promise<HostileHub> => {
+  const hub = await HostileHub.start(attack);
+  hostileHubs.push(hub);
+  return hub;
+};
 
 const publish = (topic: string, payload: string) => (socket: TLSSocket) =>
   void socket.write(generate({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false }));
@@ -197,9 +167,9 @@ test.each<[string, (socket: TLSSocket) => void]>([
   ['a topic of no meaning', publish('x/y/z', 'x')],
   ['a topic of broken escapes', publish('$iothub/methods/POST/%E0%A4%A/?$rid=%', '{}')],
 ])('garbage from the hub is left out and the connection goes on: %s', async (_name, attack) => {
-  const hub = await hostileHub(attack);
+  const hub = await hostile(attack);
   const { lost } = await dial(hub.where);
-  await waitFor('the answer to the good call', () => hub.answers() > 0);
+  await waitFor('the answer to the good call', () => hub.answers > 0);
   expect(lost).toEqual([]);
 });
 
@@ -208,9 +178,9 @@ test.each<[string, Buffer]>([
   ['random bytes', Buffer.from('ffffffffffffffffdeadbeef', 'hex')],
   ['a CONNACK again', Buffer.from([0x20, 0x02, 0x00, 0x05])],
 ])('bytes that are no MQTT never end the process: %s', async (_name, bytes) => {
-  const hub = await hostileHub((socket) => void socket.write(bytes));
+  const hub = await hostile((socket) => void socket.write(bytes));
   const { connection } = await dial(hub.where);
-  await waitFor('the attack', hub.attacked);
+  await waitFor('the attack', () => hub.attacked);
   await connection.close();
   const { connection: next } = await dial();
   await next.send({ body: '{}', properties: {}, createdAt: new Date().toISOString() });
@@ -241,7 +211,7 @@ test.each<[string, (socket: TLSSocket) => void]>([
     await dial({ ...where, onLost }).catch((error: unknown) => told.push((error as { code: string }).code));
     await waitFor('the end to be told', () => told.length > 0, 10_000);
     expect(told).toHaveLength(1);
-    expect(['HUB_CONNECTION_LOST', 'HUB_UNREACHABLE']).toContain(told[0]);
+    expect(['HUB_CONNECTION_LOST', 'HUB_UNREACHABLE', 'HUB_PACKET_INVALID']).toContain(told[0]);
   },
 );
 
