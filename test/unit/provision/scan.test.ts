@@ -70,6 +70,31 @@ test('a flood of invented gateways from one address is bounded and told', async 
   expect(dropped).toBeGreaterThan(0);
 });
 
+test('ten thousand invented serial numbers from one address do not hide the gateway at another', async () => {
+  const real = createSocket('udp4');
+  await new Promise<void>((resolve) => real.bind(0, '127.0.0.2', () => resolve()));
+  real.on('message', (datagram, source) => {
+    const nonce = decodeProbe(datagram)?.nonce ?? '';
+    // Late, when the flood has long begun.
+    setTimeout(() => real.send(encodeAnswer(answer(nonce)), source.port, source.address), 200);
+  });
+  socket.on('message', (datagram, source) => {
+    const nonce = decodeProbe(datagram)?.nonce ?? '';
+    for (let n = 0; n < 10_000; n += 1) {
+      const rogue = answer(nonce, { deviceId: `rogue-${n}`, serialNumber: `TAICB${n}` });
+      socket.send(encodeAnswer(rogue), source.port, source.address);
+    }
+  });
+  const targets = [socket, real].map((to) => {
+    const { address, port } = to.address();
+    return { address, port, family: 4 as const, broadcast: true };
+  });
+  const gateways = await new Scan({ targets, durationMs: 2000, rounds: 3 }).run();
+  real.close();
+  expect(gateways.filter(({ address }) => address === '127.0.0.1').length).toBeLessThanOrEqual(64);
+  expect(gateways.filter(({ deviceId }) => deviceId === 'one')).toMatchObject([{ address: '127.0.0.2' }]);
+});
+
 test('a forged answer with the device id of another gateway does not hide it', async () => {
   const { gateways } = await scan((nonce, send) => {
     send(encodeAnswer(answer(nonce, { keySha256: `${'B'.repeat(43)}=` })));
