@@ -20,7 +20,7 @@ common() {
 program tpe-agent tpe-agent
 program tpe-agent tpe-agentctl
 common tpe-agent
-install -m 0644 dist/tpe_tpm.node dist/tpe_system.node debian/tpe-agent/usr/lib/tpe-agent/
+install -m 0644 dist/tpe-agent.code.cjs dist/tpe_tpm.node dist/tpe_system.node debian/tpe-agent/usr/lib/tpe-agent/
 install -d debian/tpe-agent/usr/lib/tpe-agent/services.d
 install -m 0644 systemd/services.d/*.toml debian/tpe-agent/usr/lib/tpe-agent/services.d/
 install -D -m 0644 systemd/config.toml debian/tpe-agent/etc/tpe-agent/config.toml

@@ -16,14 +16,14 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { lazyDependencies } from './lazy-dependencies.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const force = process.argv.includes('--force');
 
-/** Entry point of each program. */
+/** Entry point of each program. The agent has two files: what is started, and what that runs with kept bytecode. */
 const programs = {
-  'tpe-agent': 'src/agent/main.ts',
   'tpe-agentctl': 'src/agentctl/main.ts',
   'tpe-provision': 'src/provision/main.ts',
   'tpe-cloud-emulator': 'src/emulator/main.ts',
@@ -87,29 +87,53 @@ function builtAtSec() {
   return Math.floor(statSync(join(root, 'package.json')).mtimeMs / 1000);
 }
 
+const PROGRAM = { banner: { js: '#!/usr/bin/env node' } };
+/** What src/agent/start runs: a function expression with the parameters of a CommonJS module. */
+const RUN_BY_START = {
+  banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
+  footer: { js: '})' },
+};
+
 async function buildPrograms() {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const result = await build({
-    absWorkingDir: root,
-    entryPoints: Object.fromEntries(Object.entries(programs).map(([name, entry]) => [name, entry])),
-    outdir: 'dist',
-    outExtension: { '.js': '.cjs' },
-    bundle: true,
-    platform: 'node',
-    target: 'node20.19',
-    format: 'cjs',
-    minifySyntax: true,
-    minifyWhitespace: true,
-    legalComments: 'none',
-    // azure-iot-device loads it at the first file upload, which none of the programs has; it is a third of the agent.
-    external: ['@azure/storage-blob'],
-    banner: { js: '#!/usr/bin/env node' },
-    define: { __TPE_VERSION__: JSON.stringify(version), __TPE_BUILT_AT_MS__: String(builtAtSec() * 1000) },
-    metafile: true,
-    logLevel: 'warning',
-  });
-  writeFileSync(join(dist, 'metafile.json'), JSON.stringify(result.metafile));
-  for (const name of Object.keys(programs)) chmodSync(join(dist, `${name}.cjs`), 0o755);
+  const bundle = async (entryPoints, options) =>
+    await build({
+      absWorkingDir: root,
+      entryPoints,
+      outdir: 'dist',
+      outExtension: { '.js': '.cjs' },
+      bundle: true,
+      platform: 'node',
+      target: 'node20.19',
+      format: 'cjs',
+      charset: 'ascii',
+      minifySyntax: true,
+      minifyWhitespace: true,
+      legalComments: 'none',
+      // azure-iot-device loads it at the first file upload, which none of the programs has; it is a third of the agent.
+      external: ['@azure/storage-blob'],
+      define: { __TPE_VERSION__: JSON.stringify(version), __TPE_BUILT_AT_MS__: String(builtAtSec() * 1000) },
+      plugins: [lazyDependencies],
+      metafile: true,
+      logLevel: 'warning',
+      ...options,
+    });
+  const others = await bundle(programs, PROGRAM);
+  const agent = await bundle({ 'tpe-agent.code': 'src/agent/main.ts' }, RUN_BY_START);
+  const id = createHash('sha256')
+    .update(readFileSync(join(dist, 'tpe-agent.code.cjs')))
+    .digest('hex')
+    .slice(0, 16);
+  const start = await bundle(
+    { 'tpe-agent': 'src/agent/start/main.ts' },
+    { ...PROGRAM, define: { __TPE_BUNDLE__: JSON.stringify(id) } },
+  );
+  const made = [others, agent, start].map(({ metafile }) => metafile);
+  const metafile = Object.fromEntries(
+    ['inputs', 'outputs'].map((part) => [part, Object.assign({}, ...made.map((one) => one[part]))]),
+  );
+  writeFileSync(join(dist, 'metafile.json'), JSON.stringify(metafile));
+  for (const name of ['tpe-agent', ...Object.keys(programs)]) chmodSync(join(dist, `${name}.cjs`), 0o755);
 }
 
 try {
@@ -117,8 +141,8 @@ try {
   await once('addon', ['binding.gyp', 'native/', 'package-lock.json'], addons, buildAddon);
   await once(
     'programs',
-    ['package.json', 'package-lock.json', 'scripts/build.mjs', 'src/'],
-    Object.keys(programs).map((name) => `${name}.cjs`),
+    ['package.json', 'package-lock.json', 'scripts/build.mjs', 'scripts/lazy-dependencies.mjs', 'src/'],
+    ['tpe-agent', 'tpe-agent.code', ...Object.keys(programs)].map((name) => `${name}.cjs`),
     buildPrograms,
   );
 } catch (error) {

@@ -15,7 +15,13 @@ function sizeOf(path) {
 }
 
 export function run() {
-  const files = ['tpe-agent.cjs', 'tpe-agentctl.cjs', 'tpe_tpm.node', 'tpe_system.node'];
+  const files = [
+    'tpe-agent.cjs',
+    'tpe-agent.code.cjs',
+    'tpe-agentctl.cjs',
+    'tpe_tpm.node',
+    'tpe_system.node',
+  ];
   const value = files.reduce((sum, name) => sum + sizeOf(join(root, 'dist', name)), 0) / MB;
   return {
     'size.agent': { value, unit: 'MB', peer: PEER_MB, ratio: value / PEER_MB, bar: LIMIT_MB / PEER_MB },
