@@ -1,6 +1,7 @@
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
+import { systemClock } from '../common/clock';
 import { TpeError, reasonOf } from '../common/errors/tpe-error';
 import type { Logger } from '../common/logger';
 import { addAdminApi } from './admin/admin-api';
@@ -70,6 +71,9 @@ export interface RunningEmulator {
 }
 
 /** Addresses that are reached as localhost. */
+/** How long calls that are being answered may go on once the program is to end. */
+const STOP_PATIENCE_MS = 1000;
+
 const LOCAL_ADDRESSES = new Set(['127.0.0.1', '::1', '0.0.0.0', '::', 'localhost']);
 
 async function listen(server: Server, port: number, address: string): Promise<number> {
@@ -160,7 +164,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<RunningEm
   const stop = async (): Promise<void> => {
     hubServer.close();
     dropHubConnections();
+    // What a fault keeps silent, or whose client lost its power, never ends by itself.
+    const patience = systemClock.after(STOP_PATIENCE_MS, () => {
+      deviceApp.server.closeAllConnections();
+      serviceApp.server.closeAllConnections();
+    });
     await Promise.all([deviceApp.close(), serviceApp.close()]);
+    patience.cancel();
   };
   try {
     const dpsPort = await start(deviceApp, options.dpsPort ?? 0);

@@ -26,7 +26,7 @@ cleanup() {
   set +e
   [ "$status" -eq 0 ] || machine_diagnose >&2
   machine_cut
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
+  for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null; done
   wait 2>/dev/null
   ip netns del "$name" 2>/dev/null
   machine_clean

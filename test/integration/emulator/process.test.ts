@@ -4,11 +4,12 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
-import { dpsService, enroll, hubService, admin, registerSoftly } from '../../support/azure-client';
+import { dpsDevice, dpsService, enroll, hubService, admin, registerSoftly } from '../../support/azure-client';
 import { spawnEmulator, startEmulator } from '../../support/emulator';
 import { MqttDevice } from '../../support/mqtt-device';
 import { newSoftTpm } from '../../support/soft-tpm';
 import { withTempFolder } from '../../support/temp';
+import { waitFor } from '../../support/wait';
 import { runEmulator } from '../../support/emulator-run';
 
 const tpm = newSoftTpm();
@@ -40,6 +41,23 @@ describe('the program', () => {
         true,
       );
       expect(emulator.log.join('\n')).not.toContain(emulator.ready.policyKey);
+    });
+  });
+
+  test('ends although a call waits for an answer that a fault never lets go', async () => {
+    await withTempFolder(async (folder) => {
+      const emulator = await spawnEmulator(folder);
+      await enroll(emulator, 'p1', tpm);
+      const rule = { point: 'dps-challenge', action: { type: 'silence' } };
+      expect((await admin(emulator, 'POST', '/faults', rule)).status).toBe(201);
+      const body = { tpm: { endorsementKey: tpm.endorsementKey, storageRootKey: tpm.storageRootKey } };
+      const call = dpsDevice(emulator, 'PUT', '/registrations/p1/register', body).catch(() => 'dropped');
+      await waitFor('the call to arrive', async () => {
+        const { faults } = (await admin(emulator, 'GET', '/faults')).body as { faults: { struck: number }[] };
+        return faults[0]?.struck === 1;
+      });
+      expect(await emulator.end()).toBe(0);
+      expect(await call).toBe('dropped');
     });
   });
 
