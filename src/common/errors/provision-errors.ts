@@ -111,6 +111,12 @@ export const provisionErrors = defineErrors({
       'Check the gateway\'s own way to DPS (443) and to the hub (8883), its clock, and "tpe-provision status".',
     retryable: true,
   },
+  PROVISION_FACTORY_OTHER_MAC: {
+    message: '{device} shows the MAC {mac}; the factory recorded another one for this serial number',
+    advice:
+      'Look at the box: it is not the one that left the factory under this serial number. When it is a board that was changed, correct the record.',
+    retryable: false,
+  },
   PROVISION_KEY_CHANGED: {
     message: '{device} presents another TLS key than {source} says (expected {expected}, got {actual})',
     advice:

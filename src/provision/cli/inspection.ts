@@ -1,5 +1,6 @@
 import { type Gateway } from '../device';
-import { type Inspection, inspect } from '../inspect/inspect';
+import { inspect } from '../inspect/inspect';
+import type { Inspection } from '../inspect/views';
 import { type Book, MemoryBook } from '../journal/book';
 import { readJournal } from '../journal/journal';
 import { stageReached } from '../journal/record';

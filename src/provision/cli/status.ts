@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Inspection } from '../inspect/inspect';
+import type { Inspection } from '../inspect/views';
 import { textTable } from '../report/columns';
 import {
   type Flags,

@@ -1,4 +1,4 @@
-import type { Inspection } from './inspect';
+import type { Inspection } from './views';
 
 /** One check of an acceptance test. */
 export interface CheckResult {

@@ -1,4 +1,4 @@
-import type { CloudView, DeviceView } from './inspect';
+import type { CloudView, DeviceView } from './views';
 
 function ofDevice({ enabled, status }: DeviceView): string[] {
   const found: string[] = [];

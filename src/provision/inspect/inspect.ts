@@ -1,48 +1,17 @@
 import { TpeError, toTpeError } from '../../common/errors/tpe-error';
-import type { ProvisioningStatus } from '../../protocol/api-types';
 import { ProvisioningStatus as ProvisioningStatusSchema } from '../../protocol/api-types';
 import { type Gateway, nameOf } from '../device';
-import type { Enrollment } from '../dps/enrollment';
 import type { DpsService } from '../dps/service';
 import { type Credentials, login } from '../flow/login';
 import { GatewayClient } from '../gateway/client';
 import { AzureData } from '../gateway/schemas';
-import type { HubDevice, HubService } from '../hub/hub-service';
+import type { HubService } from '../hub/hub-service';
 import type { DeviceRecord } from '../journal/record';
 import type { Failure } from '../report/events';
 import type { FactoryIndex } from '../trust/factory-index';
 import { decideKey } from '../trust/tls-key';
 import { compare } from './compare';
-
-/** What a gateway says about itself. */
-export interface DeviceView {
-  readonly status: ProvisioningStatus;
-  readonly registrationId: string;
-  readonly idScope: string;
-  readonly enabled: boolean;
-  readonly endorsementKey: string;
-}
-
-/** What the cloud says; a member that is absent was not asked. */
-export interface CloudView {
-  readonly registrationId?: string;
-  /** `null`: there is no enrollment. */
-  readonly enrollment?: Enrollment | null;
-  readonly hubName?: string;
-  /** `null`: the hub does not know the device. */
-  readonly hub?: HubDevice | null;
-}
-
-/** What device, DPS and hub say about one gateway, side by side. */
-export interface Inspection extends CloudView {
-  readonly gateway: Gateway;
-  /** Absent where the gateway could not be asked. */
-  readonly device?: DeviceView;
-  /** Why somebody could not be asked. */
-  readonly failure?: Failure;
-  /** Sentences, one for each thing that does not fit. */
-  readonly disagreements: readonly string[];
-}
+import type { CloudView, DeviceView, Inspection } from './views';
 
 export interface InspectOptions {
   readonly credentials: Credentials;

@@ -16,4 +16,9 @@ export class FactoryIndex {
       .get(gateway.serialNumber)
       ?.find((entry) => entry.mac === undefined || entry.mac === gateway.mac);
   }
+
+  /** True when the factory knows the serial number, and not with this MAC: a forged answer, or a changed board. */
+  contradicts(gateway: Pick<Gateway, 'serialNumber' | 'mac'>): boolean {
+    return this.#bySerial.has(gateway.serialNumber) && this.entryFor(gateway) === undefined;
+  }
 }

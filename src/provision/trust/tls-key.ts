@@ -20,11 +20,15 @@ interface Options {
 /**
  * Decides which TLS key of a gateway is believed. Discovery is unauthenticated: what it says is believed only when the
  * factory record or an earlier run says the same, or when the operator said so.
- * @throws PROVISION_KEY_CHANGED, PROVISION_KEY_UNTRUSTED
+ * @throws PROVISION_FACTORY_OTHER_MAC, PROVISION_KEY_CHANGED, PROVISION_KEY_UNTRUSTED
  */
 export function decideKey(gateway: Gateway, record: DeviceRecord | undefined, options: Options): KeyTrust {
   const device = nameOf(gateway);
   const actual = gateway.keySha256;
+  // Otherwise an invented MAC would be the way around the record.
+  if (options.factory.contradicts(gateway)) {
+    throw new TpeError('PROVISION_FACTORY_OTHER_MAC', { device, mac: gateway.mac });
+  }
   const recorded = options.factory.entryFor(gateway)?.keySha256;
   if (recorded !== undefined) {
     if (recorded !== actual) {
