@@ -49,3 +49,17 @@ export function noGateway(flags: Flags, job: JobFile): TpeError {
     port: flags.port ?? job.discovery?.port ?? DISCOVERY_PORT,
   });
 }
+
+/**
+ * A name that fits nothing is a slip: with it left out, a run would do less than was asked and call it a success.
+ * @throws PROVISION_SETTING_INVALID
+ */
+export function checkOnly(only: readonly string[] | undefined, known: readonly Gateway[]): void {
+  const names = new Set(known.flatMap(({ serialNumber, deviceId }) => [serialNumber, deviceId]));
+  const missing = (only ?? []).filter((name) => !names.has(name));
+  if (missing.length === 0) return;
+  throw new TpeError('PROVISION_SETTING_INVALID', {
+    setting: `--only ${missing.join(' ')}`,
+    reason: 'no such gateway was found, nor is it in the journal',
+  });
+}

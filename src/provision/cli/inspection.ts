@@ -7,7 +7,7 @@ import { stageReached } from '../journal/record';
 import { inParallel } from '../pool';
 import { settleConflicts } from '../trust/tls-key';
 import { credentialsOf, factoryOf, journalPath, openDps, openHubs } from './connect';
-import { discover, noGateway } from './discovery';
+import { checkOnly, discover, noGateway } from './discovery';
 import { type Flags, jobOf } from './flags';
 import type { Streams } from './streams';
 
@@ -41,8 +41,10 @@ export async function inspectAll(flags: Flags, streams: Streams): Promise<Inspec
       (gateway) => factory.entryFor(gateway)?.keySha256 ?? book.get(gateway.deviceId)?.pinnedKey,
     );
     for (const { error } of refused) streams.err.write(`warning: ${error.message}. ${error.advice}\n`);
+    const known = [...kept, ...expected(book, found)];
+    checkOnly(flags.only, known);
     const only = new Set(flags.only);
-    const gateways = [...kept, ...expected(book, found)].filter(
+    const gateways = known.filter(
       ({ serialNumber, deviceId }) => only.size === 0 || only.has(serialNumber) || only.has(deviceId),
     );
     if (gateways.length === 0) throw noGateway(flags, file);

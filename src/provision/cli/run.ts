@@ -14,7 +14,7 @@ import { plainReporter } from '../report/plain';
 import { type JobFile } from '../settings/job-file';
 import { loadRoots } from '../trust/ek-certificate';
 import { credentialsOf, factoryOf, journalPath, openDps, required } from './connect';
-import { discover, noGateway } from './discovery';
+import { checkOnly, discover, noGateway } from './discovery';
 import {
   type Flags,
   commonFlags,
@@ -118,6 +118,7 @@ async function run(flags: Flags, streams: Streams): Promise<number> {
       signal: streams.signal,
     });
     if (gateways.length === 0 && [...book.all()].length === 0) throw noGateway(flags, file);
+    checkOnly(flags.only, [...gateways, ...[...book.all()].map(({ gateway }) => gateway)]);
     for (const message of serialNotes(gateways)) reporter.report({ event: 'warning', message });
     const enroller = dps === undefined ? undefined : new BulkEnroller(dps);
     const job: Job = { ...work, ...trust, ...credentials, dps: enroller };

@@ -69,6 +69,14 @@ test('a failed gateway is retried alone', async () => {
   expect(good.calls).toHaveLength(calls);
 });
 
+test('a name that fits no gateway is wrong usage, not a success with nothing done', async () => {
+  const one = await plant.gateway({ serialNumber: 'TAICB1046771' });
+  const { code, err } = await plant.run(['--only', 'TAICB1046771', 'TAICB10467I2']);
+  expect(code).toBe(2);
+  expect(err).toContain('error PROVISION_SETTING_INVALID: --only TAICB10467I2');
+  expect(one.calls).toEqual([]);
+});
+
 test('refused logins are counted over runs, and stop before the gateway locks the account', async () => {
   const journal = ['--journal', join(plant.folder, 'refused')];
   const one = await plant.gateway({
