@@ -7,7 +7,7 @@ case "$1" in
   nspawn) . "$root/test/system/machine-nspawn.sh" ;;
   *) ARCH="$1" && . "$root/test/system/machine-qemu.sh" ;;
 esac
-for part in install factory commissioning power watchdog bad-input end; do . "$root/test/system/walk/$part.sh"; done
+for part in install factory commissioning services power watchdog bad-input end; do . "$root/test/system/walk/$part.sh"; done
 
 machine_prepare
 step "packages and disk are there"
@@ -19,7 +19,9 @@ walk_factory
 walk_upgrade
 walk_commissioning
 walk_helper
+walk_services
 walk_reboot
+walk_services_after_reboot
 walk_settings_cut
 walk_support
 walk_watchdog
