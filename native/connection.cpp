@@ -16,6 +16,15 @@ Bytes flushCommand(uint32_t handle) {
   return command;
 }
 
+/** Far more than any TPM holds. */
+constexpr size_t kMostHandles = 1024;
+
+/** The answer is a union: read as another kind than it is, it gives nonsense, or bytes beyond its list. */
+void requireCapability(const TPMS_CAPABILITY_DATA& data, TPM2_CAP asked) {
+  if (data.capability == asked) return;
+  throw Failure{"malformed", "TPM2_GetCapability", "the TPM answered with another capability"};
+}
+
 }  // namespace
 
 Connection::Connection(ConnectionOptions options) : options_(std::move(options)) {}
@@ -73,10 +82,16 @@ std::vector<uint32_t> Connection::handles(uint32_t first) {
     check(Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, next,
                              TPM2_MAX_CAP_HANDLES, &more, data.out()),
           "TPM2_GetCapability");
+    requireCapability(*data, TPM2_CAP_HANDLES);
     const TPML_HANDLE& list = data->data.handles;
     if (list.count == 0) break;
+    // A list that does not rise, or never ends, would be asked for for ever.
+    if (found.size() > kMostHandles) throw Failure{"malformed", "TPM2_GetCapability", "the list of handles has no end"};
+    for (UINT32 i = 0; i < list.count; i++) {
+      if (list.handle[i] < next) throw Failure{"malformed", "TPM2_GetCapability", "the handles are not in order"};
+      next = list.handle[i] + 1;
+    }
     found.insert(found.end(), list.handle, list.handle + list.count);
-    next = found.back() + 1;
   }
   return found;
 }
@@ -87,6 +102,7 @@ uint32_t Connection::property(TPM2_PT property) {
   check(Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_TPM_PROPERTIES, property, 1,
                            &more, data.out()),
         "TPM2_GetCapability");
+  requireCapability(*data, TPM2_CAP_TPM_PROPERTIES);
   const TPML_TAGGED_TPM_PROPERTY& list = data->data.tpmProperties;
   return list.count > 0 && list.tpmProperty[0].property == property ? list.tpmProperty[0].value : 0;
 }

@@ -24,6 +24,14 @@ class Walk {
       offset_ += count;
     }
   }
+  /** `count` elements of `each` bytes; a product would overflow where size_t has 32 bits. */
+  void elements(size_t count, size_t each) {
+    if ((size_ - offset_) / each < count) {
+      fail();
+    } else {
+      offset_ += count * each;
+    }
+  }
   void sized() { skip(number(2)); }
   bool atEnd() const { return ok_ && offset_ == size_; }
   bool ok() const { return ok_; }
@@ -50,8 +58,8 @@ void capability(Walk& walk) {
   walk.skip(1);
   const uint32_t what = walk.number(4);
   const uint32_t count = walk.number(4);
-  if (what == TPM2_CAP_HANDLES) walk.skip(size_t{4} * count);
-  if (what == TPM2_CAP_TPM_PROPERTIES) walk.skip(size_t{8} * count);
+  if (what == TPM2_CAP_HANDLES) walk.elements(count, 4);
+  if (what == TPM2_CAP_TPM_PROPERTIES) walk.elements(count, 8);
 }
 
 /** Parameters of the commands that we send without sessions. */

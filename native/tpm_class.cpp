@@ -48,15 +48,28 @@ TpmClass::TpmClass(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TpmClass>(
   size_t queueLimit = 0;
   const EngineOptions options = engineOptions(info[0], queueLimit);
   napi_value name = Napi::String::New(env_, "tpe_tpm");
-  napi_create_threadsafe_function(env_, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, onOutcomes, &wake_);
+  if (napi_create_threadsafe_function(env_, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, onOutcomes, &wake_) !=
+      napi_ok) {
+    refuse("Node.js gives no threadsafe function");
+    return;
+  }
   napi_unref_threadsafe_function(env_, wake_);
-  // Hooks run last in, first out: this one runs before the threadsafe function's own, so the thread never calls one
-  // that is gone.
-  napi_add_env_cleanup_hook(env_, onTeardown, this);
   const napi_threadsafe_function wake = wake_;
   watch_ = options.connection.watch;
   worker_ = Worker::start(options, queueLimit,
                           [wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); });
+  if (!worker_) {
+    napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+    refuse("the system gives no further thread");
+    return;
+  }
+  // Hooks run last in, first out: this one runs before the threadsafe function's own, so the thread never calls one
+  // that is gone.
+  napi_add_env_cleanup_hook(env_, onTeardown, this);
+}
+
+void TpmClass::refuse(const char* reason) {
+  Napi::Error(env_, toError(env_, Failure{"internal", "open", reason})).ThrowAsJavaScriptException();
 }
 
 TpmClass::~TpmClass() {

@@ -38,6 +38,7 @@ class TpmClass : public Napi::ObjectWrap<TpmClass> {
 
   Napi::Value post(Napi::Env env, Worker::Work work);
   void settle(Napi::Env env);
+  void refuse(const char* reason);
   void stop();
   void idle(Napi::Env env);
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <system_error>
 #include <thread>
 
 #include "exit_gate.hpp"
@@ -33,7 +34,12 @@ std::shared_ptr<Worker> Worker::start(EngineOptions options, size_t queueLimit, 
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread([worker, options = std::move(options)]() mutable { worker->loop(std::move(options)); }).detach();
+  try {
+    std::thread([worker, options = std::move(options)]() mutable { worker->loop(std::move(options)); }).detach();
+  } catch (const std::system_error&) {
+    // Out of threads or memory: no reason to end the process.
+    worker = nullptr;
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return worker;
 }

@@ -26,6 +26,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
     std::variant<Value, Failure> result;
   };
 
+  /** Null when the system gives no further thread. */
   static std::shared_ptr<Worker> start(EngineOptions options, size_t queueLimit, std::function<void()> notify);
 
   /** @return false when the queue is full or closed. */

@@ -13,7 +13,7 @@ const NOBODY = 65_534;
 async function asNobody(folder: string): Promise<NonNullable<GatewayOptions['as']>> {
   const programs = join(folder, 'programs');
   await mkdir(programs);
-  const names = ['tpe-agent.cjs', 'tpe_tpm.node', 'tpe_system.node'];
+  const names = ['tpe-agent.cjs', 'tpe-agent.code.cjs', 'tpe_tpm.node', 'tpe_system.node'];
   for (const name of names) await copyFile(join(distFolder, name), join(programs, name));
   const node = join(programs, 'node');
   await copyFile(process.execPath, node);

@@ -6,7 +6,7 @@ import { startSwtpm } from '../support/swtpm';
 import { authenticationKeyFor } from '../support/tpm-fixture';
 
 const SIGNS = Number(process.env['TPE_SIGNS'] ?? 10_000);
-const ACTIVATIONS = Number(process.env['TPE_ACTIVATIONS'] ?? 20);
+const ACTIVATIONS = Number(process.env['TPE_ACTIVATIONS'] ?? 100);
 const BATCH = 500;
 
 async function main(): Promise<void> {

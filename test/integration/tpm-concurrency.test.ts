@@ -127,6 +127,13 @@ test('TPM objects that nobody holds any more end their threads', async () => {
   expect((await child('garbage', swtpm.tcti, ['--expose-gc'])).said).toEqual({ rounds: 20 });
 });
 
+test('a system that gives no further thread is an error, not the end of the process', async () => {
+  expect((await child('noThread')).said).toEqual({
+    kind: 'internal',
+    reason: 'the system gives no further thread',
+  });
+});
+
 test('worker threads that are terminated in the middle of signing take nobody with them', async () => {
   const { said } = await child('workers');
   expect(said).toEqual({ outcome: Array.from({ length: 12 }, () => expected.toString('hex')) });

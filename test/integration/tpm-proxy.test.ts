@@ -184,6 +184,42 @@ test.each(Object.keys(damages))(
   },
 );
 
+/** A true answer to GetCapability for a list of handles: more = YES, these handles. */
+function handleList(...handles: number[]): Buffer {
+  const list = Buffer.alloc(19 + 4 * handles.length);
+  list.writeUInt16BE(0x8001, 0);
+  list.writeUInt32BE(list.length, 2);
+  list.writeUInt8(1, 10);
+  list.writeUInt32BE(1, 11);
+  list.writeUInt32BE(handles.length, 15);
+  handles.forEach((handle, i) => list.writeUInt32BE(handle, 19 + 4 * i));
+  return list;
+}
+
+test.each<[string, (asked: number) => Buffer]>([
+  ['goes round in circles', () => handleList(0x81000001)],
+  ['never ends', (asked) => handleList(0x81010001 + asked)],
+  [
+    'is one of algorithms',
+    () => {
+      const list = handleList();
+      list.writeUInt32BE(0, 11);
+      return list;
+    },
+  ],
+])('a list of handles that %s is an error, not a loop', async (_what, list) => {
+  await throughProxy(async (tpm, key) => {
+    let count = 0;
+    proxy.onCommand = (asked) => (asked === CC.GetCapability ? list(count++) : undefined);
+    await expect(tpm.endorsementKey()).rejects.toMatchObject({
+      code: 'TPM_RESPONSE_MALFORMED',
+      details: { command: 'TPM2_GetCapability' },
+    });
+    proxy.onCommand = () => undefined;
+    expect(await tpm.signWith(key, data)).toEqual(expected);
+  });
+});
+
 test('a connection that closes instead of answering is opened again, and the call succeeds', async () => {
   await throughProxy(async (tpm, key) => {
     await tpm.loadIdentityKey(key);

@@ -1,16 +1,22 @@
 // Uses the addon as a plain program or worker thread would: `node tpm-child.cjs ADDON TCTI SCENARIO PUBLIC PRIVATE`.
 // Prints one JSON line when the scenario's point is reached.
+const { execFileSync } = require('node:child_process');
+const { readFileSync } = require('node:fs');
 const { isMainThread, parentPort, workerData, Worker } = require('node:worker_threads');
 
 const [addon, tcti, scenario, livePublic = '', livePrivate = ''] = isMainThread
   ? process.argv.slice(2)
   : workerData;
 
-function open() {
+function load() {
   const module = { exports: {} };
   process.dlopen(module, addon);
+  return module.exports.NativeTpm;
+}
+
+function open(NativeTpm = load()) {
   const none = new Uint8Array();
-  return new module.exports.NativeTpm({
+  return new NativeTpm({
     tcti,
     resourceManaged: false,
     createTimeoutMs: 300_000,
@@ -49,6 +55,19 @@ const scenarios = {
       say({ exitingAt: Date.now() });
       process.exit(0);
     }, 300);
+  },
+  /** Opens the TPM where the system gives no further thread. */
+  async noThread() {
+    const NativeTpm = load();
+    // No room for another stack; the number of threads itself is not limited for root.
+    const kib = Number(/VmSize:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+    execFileSync('prlimit', ['--pid', String(process.pid), `--as=${(kib + 1024) * 1024}`]);
+    try {
+      open(NativeTpm);
+      say({ opened: true });
+    } catch (error) {
+      say({ kind: error.kind, reason: error.reason });
+    }
   },
   /** Ends by having nothing left to do, without closing. */
   async fallThrough() {
