@@ -8,9 +8,11 @@ import { root } from './rig.mjs';
 /**
  * @param {string} folder where the bundle goes
  * @param {string} contents TypeScript; imports are relative to the root of the tree
+ * @param {string} name of the file
+ * @returns {Promise<string>} the file
  */
-export async function load(folder, contents) {
-  const outfile = join(folder, 'bundle.cjs');
+export async function bundle(folder, contents, name = 'bundle.cjs') {
+  const outfile = join(folder, name);
   await build({
     stdin: { contents, resolveDir: root, loader: 'ts' },
     outfile,
@@ -21,6 +23,12 @@ export async function load(folder, contents) {
     // tss.js asks for it on Windows only.
     external: ['ffi-napi', 'ref-napi', 'ref-struct-di'],
   });
+  return outfile;
+}
+
+/** Exports of such a bundle, in this process. */
+export async function load(folder, contents) {
+  const file = await bundle(folder, contents);
   symlinkSync(join(root, 'dist/tpe_tpm.node'), join(folder, 'tpe_tpm.node'));
-  return createRequire(import.meta.url)(outfile);
+  return createRequire(import.meta.url)(file);
 }
