@@ -5,6 +5,9 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 [ $# -gt 0 ] || set -- amd64-bookworm arm64-bookworm armhf-trixie amd64-trixie
 LIMIT=$((5 * 1024 * 1024))
+# One date for all builds of this run, also when somebody commits meanwhile.
+SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)"
+export SOURCE_DATE_EPOCH
 
 swtpm=''
 machine_cut() { [ -z "$swtpm" ] || kill "$swtpm" 2>/dev/null || true; }

@@ -33,7 +33,7 @@ walk_watchdog() {
   inside mkdir -p /etc/systemd/system/tpe-agent.service.d
   printf '[Service]\nWatchdogSec=%s\n' "${watchdog_sec:-4}" >"$work/drop-in"
   put "$work/drop-in" /etc/systemd/system/tpe-agent.service.d/watchdog.conf
-  write_settings $'[watchdog]\ntpmSec = 10\nconnectionSec = 15'
+  write_settings $'[watchdog]\ntpmSec = 10\nconnectionSec = 5'
   inside systemctl daemon-reload
   inside systemctl restart tpe-agent
   wait_for 240 "connecting with the short watchdog" state_is connected
