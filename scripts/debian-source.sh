@@ -5,4 +5,5 @@
 set -euo pipefail
 uri="$(sed -n 's/^URIs: *\([^ ]*\/debian\)\/*$/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)"
 [ -n "$uri" ] || uri="$(sed -n 's/^deb  *\(\[[^]]*\]  *\)\{0,1\}\([^ ]*\/debian\)\/* .*/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1)"
-echo "deb ${uri:-http://deb.debian.org/debian} $1 main"
+[ -n "$uri" ] || { echo "debian-source: apt on this machine names no Debian mirror: add one under /etc/apt/sources.list.d" >&2; exit 1; }
+echo "deb $uri $1 main"
