@@ -1,96 +1,110 @@
-// Runs the benches: `npm run bench [-- GROUP …] [--quick] [--json FILE] [--plots FOLDER] [--check]`.
-// Every figure is taken beside its peer in the same run, so the ratio is what counts. `--check` runs the groups of
-// bench/baseline.json in their short form, compares the ratios with it and fails beyond its tolerance.
+// Runs the benches. Every figure is taken beside its peer in the same run, so the ratio is what counts.
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { compareWithBaseline } from './lib/check.mjs';
+import { load, machine, revision, versions } from './lib/machine.mjs';
 import { plot } from './lib/plot.mjs';
+import { readResults, writeResults } from './lib/results.mjs';
+import { table } from './lib/table.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const available = readdirSync(join(here, 'groups'))
   .filter((file) => file.endsWith('.mjs'))
   .map((file) => basename(file, '.mjs'));
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    json: { type: 'string' },
-    plots: { type: 'string' },
-    check: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
+const USAGE = `usage: npm run bench -- [GROUP …] [--quick] [--json FILE] [--plots FOLDER] [--write] [--from FILE …] [--check]
+
+  GROUP           ${available.join(', ')}; all of them unless named
+  --quick         fewer and shorter rounds
+  --json FILE     keep the results: {"name": {"value", "unit", "peer", "ratio", …}}
+  --plots FOLDER  where the SVG of each group goes; bench/out unless said otherwise
+  --write         put the results into docs/reference/benchmarks.md and bench/results.json
+  --from FILE     take the results of an earlier --json instead of running; may be given several times
+  --check         run the groups of bench/baseline.json in their short form and fail when a ratio is worse than there
+`;
+
+function parse() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'string' },
+        plots: { type: 'string', default: join(here, 'out') },
+        write: { type: 'boolean', default: false },
+        from: { type: 'string', multiple: true, default: [] },
+        check: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    return refuse(error.message);
+  }
+}
+
+function refuse(why) {
+  process.stderr.write(`bench: ${why}\n\n${USAGE}`);
+  process.exit(2);
+}
+
+const { values: options, positionals } = parse();
+if (options.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 const unknown = positionals.filter((name) => !available.includes(name));
-if (options.help || unknown.length > 0) {
-  if (unknown.length > 0) console.error(`there is no group ${unknown.join(', ')}`);
-  console.error(
-    `usage: npm run bench -- [${available.join('|')} …] [--quick] [--json FILE] [--plots FOLDER] [--check]`,
-  );
-  process.exit(unknown.length > 0 ? 2 : 0);
-}
-
-const round = (value) =>
-  value === null || value === undefined ? '–' : Number(value.toPrecision(3)).toString();
-
-function table(results) {
-  const rows = [
-    ['figure', 'value', 'unit', 'peer', 'ratio', 'bar', ''],
-    ...Object.entries(results).map(([name, { value, unit, peer, ratio, bar }]) => [
-      name,
-      round(value),
-      unit,
-      round(peer),
-      round(ratio),
-      bar === undefined ? '' : `≤ ${round(bar)}`,
-      bar === undefined ? '' : ratio <= bar ? 'holds' : 'MISSES',
-    ]),
-  ];
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => String(cell).padEnd(widths[i]))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
+if (unknown.length > 0) refuse(`there is no group ${unknown.join(', ')}`);
+if (options.write && options.quick) refuse('the page is made of whole runs: leave --quick or --write out');
 
 const baseline = options.check ? JSON.parse(readFileSync(join(here, 'baseline.json'), 'utf8')) : undefined;
 const quick = options.quick || baseline !== undefined;
+mkdirSync(options.plots, { recursive: true });
 
-const results = {};
-for (const group of positionals.length > 0 ? positionals : (baseline?.groups ?? available)) {
+/** Figures of one group with where and when they were taken. */
+async function runGroup(group) {
   console.error(`bench: ${group}`);
   const { run } = await import(pathToFileURL(join(here, 'groups', `${group}.mjs`)).href);
-  const figures = await run({ quick });
-  Object.assign(results, figures);
-  if (options.plots !== undefined) {
-    mkdirSync(options.plots, { recursive: true });
-    writeFileSync(join(options.plots, `${group}.svg`), plot(group, figures));
+  const before = load();
+  const plots = [group];
+  const draw = (name, svg) => {
+    plots.push(name);
+    writeFileSync(join(options.plots, `${name}.svg`), svg);
+  };
+  const figures = await run({ quick, draw });
+  const circumstances = {
+    group,
+    quick,
+    at: new Date().toISOString().slice(0, 16).replace('T', ' ') + ' UTC',
+    load: Math.max(before, load()),
+    revision: revision(),
+    machine: machine(),
+    versions: versions(),
+    plots,
+  };
+  return Object.fromEntries(
+    Object.entries(figures).map(([name, figure]) => [name, { ...figure, ...circumstances }]),
+  );
+}
+
+const results = {};
+for (const file of options.from) Object.assign(results, readResults(file));
+const wanted = positionals.length > 0 ? positionals : (baseline?.groups ?? available);
+for (const group of options.from.length > 0 ? [] : wanted) {
+  Object.assign(results, await runGroup(group));
+  // Kept as it goes: a group that fails must not take the others with it.
+  if (options.json !== undefined) {
+    writeFileSync(resolve(options.json), `${JSON.stringify(results, null, 2)}\n`);
   }
 }
 
-console.log(
-  `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
-);
+for (const group of new Set(Object.values(results).map((figure) => figure.group))) {
+  const figures = Object.entries(results).filter(([, figure]) => figure.group === group);
+  writeFileSync(join(options.plots, `${group}.svg`), plot(group, Object.fromEntries(figures)));
+}
+const node = Object.entries(versions()).map(([what, version]) => `${what} ${version}`);
+console.log(`${machine()}\n${node.join(', ')}; load ${load()}\n`);
 console.log(table(results));
-if (options.json !== undefined) writeFileSync(resolve(options.json), `${JSON.stringify(results, null, 2)}\n`);
-
-if (baseline !== undefined) {
-  const { tolerance, ratios } = baseline;
-  const measured = Object.entries(ratios).filter(([name]) => results[name] !== undefined);
-  // A comparison of nothing with nothing would always hold.
-  if (measured.length === 0) throw new Error('none of the groups that ran is in bench/baseline.json');
-  const worse = measured.filter(([name, ratio]) => !(results[name].ratio <= ratio * tolerance));
-  for (const [name, ratio] of worse) {
-    console.error(
-      `${name}: ratio ${round(results[name].ratio)}, baseline ${ratio}, tolerance × ${tolerance}`,
-    );
-  }
-  console.log(`baseline: ${measured.length - worse.length} of ${measured.length} ratios hold`);
-  process.exitCode = worse.length > 0 ? 1 : 0;
-}
+if (options.write) console.log(`written: ${writeResults(results, options.plots)}`);
+if (baseline !== undefined) process.exitCode = compareWithBaseline(results, baseline) ? 0 : 1;

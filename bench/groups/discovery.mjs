@@ -4,6 +4,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { bundle } from '../lib/bundle.mjs';
+import { compare } from '../lib/figure.mjs';
 import { Rig, median, percentile } from '../lib/rig.mjs';
 
 const PER_SECOND = 1000;
@@ -98,13 +99,13 @@ export async function run({ quick }) {
         await probe(theirs.port, encodeProbe, quick ? 2 : 4),
       ]);
     }
-    const figure = (what) => ({
-      value: median(rounds.map(([own]) => own[what])),
-      unit: 'ms',
-      peer: median(rounds.map(([, other]) => other[what])),
-      ratio: median(rounds.map(([own, other]) => own[what] / other[what])),
-    });
-    return { 'discovery.p50': figure('p50'), 'discovery.p99': { ...figure('p99'), bar: 1.5 } };
+    const figure = (what, bar) =>
+      compare(
+        rounds.map(([own]) => own[what]),
+        rounds.map(([, other]) => other[what]),
+        { unit: 'ms', ...(bar === undefined ? {} : { bar }) },
+      );
+    return { 'discovery.p50': figure('p50'), 'discovery.p99': figure('p99', 1.5) };
   } finally {
     await rig.close();
   }

@@ -8,6 +8,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
+import { against, compare } from '../lib/figure.mjs';
 import { Rig, cpuMs, root } from '../lib/rig.mjs';
 
 /** Registrations a minute that DPS allows. */
@@ -179,37 +180,14 @@ export async function run({ quick }) {
   const [one, ten, all] = costs;
   const each = (outcome) => (outcome.cpuMs - one.cpuMs) / (outcome.count - one.count);
   const rate = (all.count / all.seconds) * 60;
-  figures['provision.cpuPerGateway'] = {
-    value: each(all),
-    unit: 'ms',
-    peer: each(ten),
-    ratio: each(all) / each(ten),
-    bar: 1.1,
-  };
-  figures['provision.memory'] = {
-    value: all.peakMib,
-    unit: 'MiB',
-    peer: MEMORY_LIMIT_MIB,
-    ratio: all.peakMib / MEMORY_LIMIT_MIB,
-    bar: 1,
-  };
-  figures['provision.rate'] = {
-    value: rate,
-    unit: '/min',
-    peer: SERVICE_LIMIT,
-    ratio: SERVICE_LIMIT / rate,
-  };
+  figures['provision.cpuPerGateway'] = compare([each(all)], [each(ten)], { unit: 'ms', bar: 1.1 });
+  figures['provision.memory'] = against(MEMORY_LIMIT_MIB, [all.peakMib], 'MiB');
+  figures['provision.rate'] = compare([rate], [SERVICE_LIMIT], { unit: '/min', moreIsBetter: true });
   const rig = new Rig();
   try {
     const farm = await startFarm(rig, 254, await rig.emulator());
     const seconds = await discoverCrowd(rig, farm, 254);
-    figures['provision.discovery254'] = {
-      value: seconds,
-      unit: 's',
-      peer: DISCOVERY_LIMIT_S,
-      ratio: seconds / DISCOVERY_LIMIT_S,
-      bar: 1,
-    };
+    figures['provision.discovery254'] = against(DISCOVERY_LIMIT_S, [seconds], 's');
   } finally {
     await rig.close();
   }

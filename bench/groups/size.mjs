@@ -1,6 +1,7 @@
 // Installed size of agent and addons beside the Azure packages that an integrator would install instead.
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { compare } from '../lib/figure.mjs';
 import { root } from '../lib/rig.mjs';
 
 const MB = 1e6;
@@ -23,7 +24,5 @@ export function run() {
     'tpe_system.node',
   ];
   const value = files.reduce((sum, name) => sum + sizeOf(join(root, 'dist', name)), 0) / MB;
-  return {
-    'size.agent': { value, unit: 'MB', peer: PEER_MB, ratio: value / PEER_MB, bar: LIMIT_MB / PEER_MB },
-  };
+  return { 'size.agent': compare([value], [PEER_MB], { unit: 'MB', bar: LIMIT_MB / PEER_MB }) };
 }

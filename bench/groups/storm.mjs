@@ -1,13 +1,14 @@
 // 300 gateways that get their power back in the same second and have to register, against one emulator with the limit
-// of DPS; the load they make is drawn into bench/out/storm-load.svg.
+// of DPS; the load they make is drawn.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
+import { against, report } from '../lib/figure.mjs';
 import { root } from '../lib/rig.mjs';
 
-export function run({ quick }) {
+export function run({ quick, draw }) {
   const folder = mkdtempSync(join(tmpdir(), 'tpe-storm-'));
   try {
     const program = join(folder, 'storm.cjs');
@@ -22,17 +23,10 @@ export function run({ quick }) {
     const child = spawnSync(process.execPath, [program, quick ? '60' : '300', folder], { encoding: 'utf8' });
     if (child.status !== 0) throw new Error(`the storm failed: ${child.stderr}`);
     const { limit, busiestMinute, lastAssignedSec, svg } = JSON.parse(child.stdout);
-    mkdirSync(join(root, 'bench/out'), { recursive: true });
-    writeFileSync(join(root, 'bench/out/storm-load.svg'), svg);
+    draw('storm-load', svg);
     return {
-      'storm.busiestMinute': {
-        value: busiestMinute,
-        unit: 'registrations',
-        peer: limit,
-        ratio: busiestMinute / limit,
-        bar: 1,
-      },
-      'storm.lastAssigned': { value: lastAssignedSec, unit: 's', peer: null, ratio: null },
+      'storm.busiestMinute': against(limit, [busiestMinute], 'registrations'),
+      'storm.lastAssigned': report([lastAssignedSec], 's'),
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });

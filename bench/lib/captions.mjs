@@ -1,0 +1,48 @@
+// What each figure says, for docs/reference/benchmarks.md.
+
+/** By group, in the order of the page. */
+export const groups = {
+  start: 'Start to READY=1',
+  memory: 'Memory and cost while idle',
+  'mqtt-memory': 'A client directly on mqtt',
+  soak: 'Cost after long use',
+  size: 'Installed size',
+  tpm: 'TPM',
+  registration: 'Registration',
+  discovery: 'Discovery',
+  api: 'REST API',
+  emulator: 'Emulator',
+  storm: 'A storm of registrations',
+  provision: 'tpe-provision',
+};
+
+/** What stands beside ours, by the beginning of the figure's name; the longest that fits. */
+export const captions = {
+  'start.node22.vsBareNode': 'CPU time to READY=1 beside `node -e 0` on the same Node.js',
+  'start.node20.vsBareNode': 'the same on Node.js 20',
+  'start.node22.vsUnbundled': 'CPU time to READY=1 beside the same agent unbundled and eager',
+  'start.node20.vsUnbundled': 'the same on Node.js 20',
+  'memory.idleConnected': 'PSS of the connected agent beside a bare `node` that holds a timer',
+  'idle.cpu': 'CPU while idle and connected',
+  'idle.wakeups': 'wake-ups a second while idle and connected',
+  'size.agent': 'agent, start file, agentctl and both addons beside 239 packages of the Azure SDK',
+  'tpm.sign': 'one HMAC beside the same ESYS call in a C loop',
+  'tpm.signOverlapped': '1,000 signatures asked for at once, per signature, beside the C loop',
+  'tpm.sign.vsMicrosoft': 'one HMAC beside azure-iot-security-tpm',
+  'tpm.activate': 'ActivateCredential and Import beside the same ESYS calls in C',
+  'tpm.eventLoopDelay.p99': 'how late a 1 ms timer comes while the TPM works, 99th percentile',
+  'discovery.p50': 'probe to answer at 1,000 probes/s beside a bare datagram echo, median',
+  'discovery.p99': 'the same, 99th percentile',
+  'api.general': 'GET /device/general beside a bare fastify route with the same bytes',
+  'storm.busiestMinute': 'registrations in the busiest minute beside the limit of DPS',
+  'storm.lastAssigned': 'until the last of 300 gateways is assigned',
+  'provision.cpuPerGateway': 'CPU time for each of thousands of gateways beside each of ten',
+  'provision.memory': 'largest resident set of tpe-provision',
+  'provision.rate': 'gateways a minute beside the limit of DPS',
+  'provision.discovery254': 'until the last of 254 gateways has answered one broadcast',
+};
+
+export function captionOf(name) {
+  const fitting = Object.keys(captions).filter((known) => name === known || name.startsWith(`${known}.`));
+  return captions[fitting.sort((a, b) => b.length - a.length)[0]] ?? '';
+}

@@ -1,0 +1,39 @@
+// Where and when a figure was taken: a figure without that is a rumour.
+import { spawnSync } from 'node:child_process';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { root } from './rig.mjs';
+
+function said(command, args) {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', cwd: root });
+  return status === 0 ? `${stdout}${stderr}`.trim() : undefined;
+}
+
+export function machine() {
+  const { model } = cpus()[0] ?? {};
+  const cores = cpus().length;
+  const memory = Math.round(totalmem() / 2 ** 30);
+  return `${model ?? process.arch}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${memory} GiB, Linux ${release()}`;
+}
+
+export function versions() {
+  const tss = said('pkg-config', ['--modversion', 'tss2-esys']);
+  const swtpm = /version ([\d.]+)/.exec(said('swtpm', ['--version']) ?? '')?.[1];
+  return {
+    node: process.version,
+    openssl: process.versions.openssl,
+    ...(tss === undefined ? {} : { 'tpm2-tss': tss }),
+    ...(swtpm === undefined ? {} : { swtpm }),
+  };
+}
+
+/** The commit that was measured; `+` when the tree had changes beside it. */
+export function revision() {
+  const commit = said('git', ['rev-parse', '--short', 'HEAD']);
+  if (commit === undefined) return 'unknown';
+  return said('git', ['status', '--porcelain', '--untracked-files=no']) === '' ? commit : `${commit}+`;
+}
+
+/** Processes that wanted to run, on average over the last minute (proc(5), loadavg). */
+export function load() {
+  return Number((loadavg()[0] ?? 0).toFixed(2));
+}
