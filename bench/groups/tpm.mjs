@@ -1,13 +1,12 @@
 // The TPM through the addon, beside a plain C loop over the same ESYS calls and beside azure-iot-security-tpm, all on one
 // swtpm, in turn. EK and SRK are persistent, as after the factory step.
-import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { load } from '../lib/bundle.mjs';
 import { against, compare } from '../lib/figure.mjs';
-import { Rig, median, percentile, root } from '../lib/rig.mjs';
+import { compile, startPeer } from '../lib/peer.mjs';
+import { Rig, median, percentile } from '../lib/rig.mjs';
 
 const OVERLAPPED = 1000;
 const DATA = Buffer.alloc(96, 'token');
@@ -21,40 +20,15 @@ export { parseStorageKey } from './src/emulator/tpm/public-area';
 export { securityClient } from './test/interop/support/microsoft-device';
 `;
 
-function buildPeer(folder) {
-  const program = join(folder, 'esys_peer');
-  const flags = execFileSync('pkg-config', ['--cflags', '--libs', 'tss2-esys', 'tss2-mu', 'tss2-tctildr'], {
-    encoding: 'utf8',
-  });
-  const sources = ['-o', program, join(root, 'bench/native/esys_peer.c')];
-  execFileSync(process.env.CC ?? 'cc', ['-O2', ...sources, ...flags.trim().split(/\s+/)]);
-  return program;
-}
+const LIBRARIES = ['tss2-esys', 'tss2-mu', 'tss2-tctildr'];
 
-/** The C program; `ask('sign', 100)` gives the microseconds of each of 100 operations. */
-async function startPeer(program, args) {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error('the C program of the bench ended');
-    return value;
-  };
-  await next();
-  return {
-    async ask(what, count) {
-      child.stdin.write(`${what} ${count}\n`);
-      return (await next())
-        .trim()
-        .split(' ')
-        .map((nanoseconds) => Number(nanoseconds) / 1000);
-    },
-    async close() {
-      const gone = new Promise((done) => child.once('exit', done));
-      child.stdin.end();
-      await gone;
-    },
-  };
+/** Microseconds of each of `count` operations of the C program. */
+async function askC(peer, what, count) {
+  const answer = await peer.ask(`${what} ${count}`);
+  return answer
+    .trim()
+    .split(' ')
+    .map((nanoseconds) => Number(nanoseconds) / 1000);
 }
 
 async function each(count, operation) {
@@ -102,7 +76,10 @@ export async function run({ quick }) {
       writeFileSync(path, bytes);
       return path;
     });
-    const peer = await startPeer(buildPeer(rig.folder), [tcti, ...files]);
+    const peer = await startPeer(
+      compile(rig.folder, 'esys_peer', ['esys_peer.c', 'esys_calls.c'], LIBRARIES),
+      [tcti, ...files],
+    );
     closing.push(() => peer.close());
 
     const microsoft = securityClient({ socket: tcti.slice('swtpm:path='.length) }, 'bench');
@@ -124,7 +101,7 @@ export async function run({ quick }) {
       activateC: [],
     };
     for (let round = 0; round <= (quick ? 3 : 9); round += 1) {
-      const signC = await peer.ask('sign', signs);
+      const signC = await askC(peer, 'sign', signs);
       const sign = await each(signs, () => tpm.sign(DATA));
       const from = performance.now();
       await Promise.all(Array.from({ length: OVERLAPPED }, () => tpm.sign(DATA)));
@@ -132,7 +109,7 @@ export async function run({ quick }) {
       const signMicrosoft = await each(signs / 4, () =>
         callback((done) => microsoft.signWithIdentity(DATA, done)),
       );
-      const activateC = await peer.ask('activate', activations);
+      const activateC = await askC(peer, 'activate', activations);
       const activate = await each(activations, () => tpm.activateIdentityKey(blob));
       // The first round warms up.
       if (round === 0) continue;

@@ -1,9 +1,15 @@
-// Lets a bench use TypeScript of the tree: bundled into a folder that has the addon beside it, as the products have.
-import { symlinkSync } from 'node:fs';
+// Lets a bench use TypeScript of the tree: bundled into a folder that has the addons beside it, as the products have.
+import { existsSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { root } from './rig.mjs';
+
+const ADDONS = ['tpe_tpm.node', 'tpe_system.node'];
+
+function linkOnce(target, path) {
+  if (!existsSync(path)) symlinkSync(target, path);
+}
 
 /**
  * @param {string} folder where the bundle goes
@@ -13,6 +19,7 @@ import { root } from './rig.mjs';
  */
 export async function bundle(folder, contents, name = 'bundle.cjs') {
   const outfile = join(folder, name);
+  for (const addon of ADDONS) linkOnce(join(root, 'dist', addon), join(folder, addon));
   await build({
     stdin: { contents, resolveDir: root, loader: 'ts' },
     outfile,
@@ -28,7 +35,5 @@ export async function bundle(folder, contents, name = 'bundle.cjs') {
 
 /** Exports of such a bundle, in this process. */
 export async function load(folder, contents) {
-  const file = await bundle(folder, contents);
-  symlinkSync(join(root, 'dist/tpe_tpm.node'), join(folder, 'tpe_tpm.node'));
-  return createRequire(import.meta.url)(file);
+  return createRequire(import.meta.url)(await bundle(folder, contents));
 }

@@ -31,6 +31,13 @@ export const captions = {
   'tpm.sign.vsMicrosoft': 'one HMAC beside azure-iot-security-tpm',
   'tpm.activate': 'ActivateCredential and Import beside the same ESYS calls in C',
   'tpm.eventLoopDelay.p99': 'how late a 1 ms timer comes while the TPM works, 99th percentile',
+  'tpm.eventLoopDelay.vsIdle': 'the same beside the same timer without any work',
+  'registration.vsC':
+    'first look at the EK to CONNACK beside a C program with the same ESYS calls and round trips',
+  'registration.vsMicrosoft':
+    'the same beside azure-iot-security-tpm, -provisioning-device and -device, Retry-After 0',
+  'registration.firstInProcess': 'the first one of a process, which loads and compiles the SDK',
+  'registration.esysShareOfC': 'what of the C program’s time is spent in ESYS',
   'discovery.p50': 'probe to answer at 1,000 probes/s beside a bare datagram echo, median',
   'discovery.p99': 'the same, 99th percentile',
   'api.general': 'GET /device/general beside a bare fastify route with the same bytes',

@@ -21,8 +21,11 @@ import {
 /** The one that aziot uses; the SDK's own HTTP transport is at 2019-03-31. */
 const API_VERSION = '2021-06-01';
 const DEFAULT_POLL_MS = 2000;
-/** Also where DPS says `Retry-After: 0`: a mistake there must not become a load here. */
-const SHORTEST_POLL_MS = 250;
+/**
+ * Least wait before the second poll, doubled for each further one up to the default, also where DPS says
+ * `Retry-After: 0`: a mistake there must not become a load here. Only the first goes by Retry-After alone.
+ */
+const SECOND_POLL_MS = 5;
 /** The SDK gives a poll 30 s by its own timer, so one turn waits at most this long and one call takes the rest. */
 const LONGEST_WAIT_MS = 10_000;
 export const DPS_CALL_TIMEOUT_MS = 18_000;
@@ -66,6 +69,7 @@ export class DpsTransport implements TpmProvisioningTransport {
   #keys: { endorsementKey: string; storageRootKey: string } | undefined;
   #token: string | undefined;
   #nextPollAt = 0;
+  #polls = 0;
   #assignmentDeadline = 0;
 
   constructor(options: DpsTransportOptions) {
@@ -203,6 +207,7 @@ export class DpsTransport implements TpmProvisioningTransport {
     await delay(clock, Math.min(Math.max(0, left), LONGEST_WAIT_MS), signal);
     signal.throwIfAborted();
     if (left > LONGEST_WAIT_MS) return { operationId, status: 'assigning' };
+    this.#polls += 1;
     const answer = await this.#call('GET', `${this.#path}/operations/${encodeURIComponent(operationId)}`);
     // A poll that meets a throttle or a hiccup is repeated: giving up here would cost a whole new registration.
     if (answer.status === 429 || answer.status >= 500) {
@@ -229,7 +234,8 @@ export class DpsTransport implements TpmProvisioningTransport {
       throw new TpeError('DPS_ANSWER_INVALID', { host, reason: 'it has no operationId' });
     }
     if (operation.status.toLowerCase() === 'assigning') {
-      this.#planPoll(answer, SHORTEST_POLL_MS);
+      const doubled = SECOND_POLL_MS * 2 ** (this.#polls - 1);
+      this.#planPoll(answer, this.#polls === 0 ? 0 : Math.min(doubled, DEFAULT_POLL_MS));
       return { operationId, status: 'assigning' };
     }
     const state = JSON.parse(answer.text) as { registrationState?: unknown };

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../../../src/common/clock';
+import { type Clock, systemClock } from '../../../src/common/clock';
 import { TrustedTime } from '../../../src/common/trusted-time';
 import { type RegisterOptions, register } from '../../../src/agent/provisioning/register';
 import { selfSigned } from '../../support/certificates';
@@ -274,6 +274,21 @@ test('a throttled poll is repeated instead of thrown away', async () => {
     deviceId: 'gw-1',
   });
 }, 15_000);
+
+test('Retry-After 0 is believed once; each further poll waits twice as long as the one before', async () => {
+  const waits: number[] = [];
+  // It stands still, so that a wait is exactly what was planned.
+  const clock: Clock = {
+    now: () => Date.now(),
+    monotonic: () => 1000,
+    after: (delayMs, run) => {
+      waits.push(delayMs);
+      return systemClock.after(0, run);
+    },
+  };
+  await attempt([challenge, ...Array.from({ length: 9 }, () => assigning), assigned], { clock });
+  expect(waits).toEqual([0, 5, 10, 20, 40, 80, 160, 320, 640]);
+});
 
 test('an assignment that never ends is given up', async () => {
   const forever = Array.from({ length: 200 }, () => assigning);

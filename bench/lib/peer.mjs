@@ -1,0 +1,47 @@
+// Programs that the benches run beside ours: C from bench/native, TypeScript from bench/programs. They answer each line
+// of their input with one line, so that both sides can be asked in turn.
+import { execFileSync, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { bundle } from './bundle.mjs';
+import { root } from './rig.mjs';
+
+/** Compiles C of bench/native. @returns the program */
+export function compile(folder, name, sources, libraries) {
+  const program = join(folder, name);
+  const flags = execFileSync('pkg-config', ['--cflags', '--libs', ...libraries], { encoding: 'utf8' });
+  const files = sources.map((source) => join(root, 'bench/native', source));
+  const args = ['-O2', '-Wall', '-Wextra', '-o', program, ...files, ...flags.trim().split(/\s+/)];
+  execFileSync(process.env.CC ?? 'cc', args);
+  return program;
+}
+
+/** Bundles a program of bench/programs; the addons lie beside it. @returns the program */
+export async function program(folder, name) {
+  const source = `import './bench/programs/${name}';`;
+  return await bundle(folder, source, `${name}.cjs`);
+}
+
+/** Starts such a program and waits until it says that it is ready. */
+export async function startPeer(command, args, env = {}) {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${command} ${args[0]} ended`);
+    return value;
+  };
+  await next();
+  return {
+    pid: child.pid,
+    async ask(line = '') {
+      child.stdin.write(`${line}\n`);
+      return await next();
+    },
+    async close() {
+      const gone = new Promise((done) => child.once('exit', done));
+      child.stdin.end();
+      await gone;
+    },
+  };
+}
