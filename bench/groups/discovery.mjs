@@ -80,13 +80,13 @@ async function probe(port, encodeProbe, seconds) {
 export async function run({ quick }) {
   const rig = new Rig();
   try {
-    const protocol = await bundle(
-      rig.folder,
-      `export { encodeProbe } from './src/protocol/discovery';`,
-      'protocol.cjs',
-    );
+    const protocol = await bundle(rig.folder, `export { encodeProbe } from './src/protocol/discovery';`, {
+      name: 'protocol.cjs',
+    });
     const { encodeProbe } = createRequire(import.meta.url)(protocol);
-    const responder = rig.spawn(process.execPath, [await bundle(rig.folder, RESPONDER, 'responder.cjs')]);
+    const responder = rig.spawn(process.execPath, [
+      await bundle(rig.folder, RESPONDER, { name: 'responder.cjs' }),
+    ]);
     const ours = await rig.line(responder, (line) => JSON.parse(line));
     const { answerBytes } = await probe(ours.port, encodeProbe, 1);
     const peer = rig.spawn(process.execPath, ['-e', echo(answerBytes)]);

@@ -3,6 +3,7 @@ import { existsSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { lazyDependencies } from '../../scripts/lazy-dependencies.mjs';
 import { root } from './rig.mjs';
 
 const ADDONS = ['tpe_tpm.node', 'tpe_system.node'];
@@ -14,10 +15,10 @@ function linkOnce(target, path) {
 /**
  * @param {string} folder where the bundle goes
  * @param {string} contents TypeScript; imports are relative to the root of the tree
- * @param {string} name of the file
+ * @param {{name?: string, asBuilt?: boolean}} options `asBuilt`: as the products are, small and lazy
  * @returns {Promise<string>} the file
  */
-export async function bundle(folder, contents, name = 'bundle.cjs') {
+export async function bundle(folder, contents, { name = 'bundle.cjs', asBuilt = false } = {}) {
   const outfile = join(folder, name);
   for (const addon of ADDONS) linkOnce(join(root, 'dist', addon), join(folder, addon));
   await build({
@@ -28,7 +29,8 @@ export async function bundle(folder, contents, name = 'bundle.cjs') {
     format: 'cjs',
     logLevel: 'error',
     // tss.js asks for it on Windows only.
-    external: ['ffi-napi', 'ref-napi', 'ref-struct-di'],
+    external: ['ffi-napi', 'ref-napi', 'ref-struct-di', '@azure/storage-blob'],
+    ...(asBuilt ? { minifySyntax: true, minifyWhitespace: true, plugins: [lazyDependencies] } : {}),
   });
   return outfile;
 }

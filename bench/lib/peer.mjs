@@ -17,9 +17,8 @@ export function compile(folder, name, sources, libraries) {
 }
 
 /** Bundles a program of bench/programs; the addons lie beside it. @returns the program */
-export async function program(folder, name) {
-  const source = `import './bench/programs/${name}';`;
-  return await bundle(folder, source, `${name}.cjs`);
+export async function program(folder, name, options = {}) {
+  return await bundle(folder, `import './bench/programs/${name}';`, { ...options, name: `${name}.cjs` });
 }
 
 /** Starts such a program and waits until it says that it is ready. */

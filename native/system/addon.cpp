@@ -1,5 +1,5 @@
 // What the daemon needs of Linux and Node.js does not offer: datagrams to AF_UNIX sockets (sd_notify), flock(2) and
-// the credentials of a socket's peer. Linked to libc only, so that it loads where tpm2-tss is missing.
+// the credentials of a socket's peer; and what it needs of malloc(3). Linked to libc only, so that it loads where tpm2-tss is missing.
 #include <napi.h>
 
 #include "system.hpp"
@@ -54,6 +54,7 @@ Napi::Value OpenUdpSocket(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  tpe::system::GiveLargeBlocksBack();
   exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram));
   exports.Set("tryLock", Napi::Function::New(env, TryLock));
   exports.Set("peerUid", Napi::Function::New(env, PeerUid));

@@ -1,6 +1,7 @@
 #include "system.hpp"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -31,6 +32,12 @@ class Descriptor {
 
 Failure::Failure(const char* call, int number)
     : std::runtime_error(std::string(call) + ": " + strerror(number)), number_(number) {}
+
+void GiveLargeBlocksBack() {
+#ifdef M_MMAP_THRESHOLD
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
 
 void SendDatagram(const std::string& path, const std::string& payload) {
   sockaddr_un address{};

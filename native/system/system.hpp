@@ -15,6 +15,10 @@ class Failure : public std::runtime_error {
   int number_;
 };
 
+/// Fixes glibc's threshold for blocks that get a mapping of their own at 1 MiB. By itself glibc raises it to the largest
+/// block that was freed: a password hash takes 16 MiB, and each thread of libuv's pool that made one keeps them for good.
+void GiveLargeBlocksBack();
+
 /// Sends one datagram to an AF_UNIX socket; a leading '@' means the abstract namespace (unix(7)). Never blocks.
 /// @throws Failure, with ENAMETOOLONG when the path does not fit sockaddr_un.
 void SendDatagram(const std::string& path, const std::string& payload);

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock as clock, delay } from '../common/clock';
+import { type Clock, delay, systemClock } from '../common/clock';
 import { TpeError, reasonOf, toTpeError } from '../common/errors/tpe-error';
 import { removeTemporaries } from '../common/fs/atomic-write';
 import type { Logger } from '../common/logger';
@@ -39,6 +39,7 @@ export interface DaemonOptions {
   readonly serviceManager: ServiceManager;
   /** A factory reset was asked for: to be stopped and started again. */
   readonly onRestart: () => void;
+  readonly clock?: Clock;
 }
 
 /** How long the start waits for what the TPM says of itself. */
@@ -80,7 +81,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 async function start(
-  { settings, logger, serviceManager, onRestart }: DaemonOptions,
+  { settings, logger, serviceManager, onRestart, clock = systemClock }: DaemonOptions,
   teardown: Teardown,
 ): Promise<Daemon> {
   const startedAtMs = clock.now();

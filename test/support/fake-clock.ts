@@ -34,6 +34,12 @@ export class FakeClock implements Clock {
     return this.#pending.size;
   }
 
+  /** Milliseconds until the next timer is due; `undefined` when there is none. */
+  get nextInMs(): number | undefined {
+    const due = [...this.#pending].map(({ at }) => at - this.#monotonic);
+    return due.length === 0 ? undefined : Math.min(...due);
+  }
+
   /** Lets time pass; timers run in the order in which they are due. */
   advance(ms: number): void {
     const end = this.#monotonic + ms;
