@@ -56,18 +56,23 @@ function matters(request: FastifyRequest, status: number): boolean {
 export function useAudit(app: FastifyInstance, audit: Pick<AuditTrail, 'record'>): void {
   app.decorateRequest('errorCode', undefined);
   app.decorateRequest('claimedName', undefined);
-  app.addHook('onSend', async (request, reply) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     const status = reply.statusCode;
-    if (!matters(request, status)) return;
-    await audit.record({
-      user: userOf(request),
-      source: request.ip,
-      category: request.routeOptions.schema?.tags?.[0] ?? 'api',
-      action: actionOf(request),
-      // Without a caller the body may hold a password in whatever field somebody mistook for it.
-      detail: request.caller === undefined ? '' : detailOf(request.body),
-      result: status < 400 ? 'success' : status < 500 ? 'refused' : 'failed',
-      code: request.errorCode ?? '',
-    });
+    if (!matters(request, status)) {
+      done(null, payload);
+      return;
+    }
+    void audit
+      .record({
+        user: userOf(request),
+        source: request.ip,
+        category: request.routeOptions.schema?.tags?.[0] ?? 'api',
+        action: actionOf(request),
+        // Without a caller the body may hold a password in whatever field somebody mistook for it.
+        detail: request.caller === undefined ? '' : detailOf(request.body),
+        result: status < 400 ? 'success' : status < 500 ? 'refused' : 'failed',
+        code: request.errorCode ?? '',
+      })
+      .then(() => done(null, payload));
   });
 }

@@ -1,0 +1,64 @@
+// Loads an HTTPS server with one prepared request over kept-alive connections. It parses no more of an answer than its
+// status and length: a client that costs more than the server would measure itself, twice.
+import { connect } from 'node:tls';
+
+const HEAD_END = Buffer.from('\r\n\r\n');
+
+/** Bytes of the first whole answer in `buffer`, 0 while it is not whole. Throws unless the status is 200. */
+function answerLength(buffer) {
+  const end = buffer.indexOf(HEAD_END);
+  if (end < 0) return 0;
+  const head = buffer.toString('latin1', 0, end);
+  if (!head.startsWith('HTTP/1.1 200 ')) throw new Error(`answered ${head.split('\r\n')[0]}`);
+  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
+  if (length === undefined) throw new Error('an answer without Content-Length');
+  const whole = end + HEAD_END.length + Number(length);
+  return buffer.length >= whole ? whole : 0;
+}
+
+/** One connection that asks again as soon as it is answered, until `over()`. Resolves when it is closed. */
+async function client(port, request, over, done) {
+  await new Promise((resolve, reject) => {
+    let buffer = Buffer.alloc(0);
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () =>
+      socket.write(request),
+    );
+    socket.on('error', reject);
+    socket.on('close', resolve);
+    socket.on('data', (chunk) => {
+      buffer = buffer.length === 0 ? chunk : Buffer.concat([buffer, chunk]);
+      try {
+        const length = answerLength(buffer);
+        if (length === 0) return;
+        buffer = buffer.subarray(length);
+        done();
+        if (over()) socket.end();
+        else socket.write(request);
+      } catch (error) {
+        socket.destroy(error);
+      }
+    });
+  });
+  // The server ends a connection after a number of requests.
+  if (!over()) await client(port, request, over, done);
+}
+
+/**
+ * Has `connections` ask one after the other for about `ms`.
+ * @param {number} port
+ * @param {string} path
+ * @param {string} token
+ * @returns {Promise<{perSecond: number, answered: number}>}
+ */
+export async function httpsRate(port, path, token, { connections = 16, ms = 1500 } = {}) {
+  const request = Buffer.from(
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: */*\r\n\r\n`,
+  );
+  const started = performance.now();
+  const over = () => performance.now() - started >= ms;
+  let answered = 0;
+  await Promise.all(
+    Array.from({ length: connections }, () => client(port, request, over, () => (answered += 1))),
+  );
+  return { perSecond: (answered * 1000) / (performance.now() - started), answered };
+}
