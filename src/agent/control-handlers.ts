@@ -1,5 +1,6 @@
 import { validate } from '../common/validate';
 import type { Accounts } from './accounts/accounts';
+import { isFactoryNew } from './accounts/schema';
 import type { PasswordHasher } from './accounts/password-hasher';
 import type { AzureConfiguration } from './config/azure-configuration';
 import { factoryStateFile } from './config/factory-state';
@@ -29,7 +30,7 @@ export interface ControlDependencies {
 
 /** True while the first administrator still has the factory's password. */
 function passwordMustChange(accounts: Accounts): boolean {
-  return accounts.locked === undefined && (accounts.user(1)?.mustChange ?? false);
+  return accounts.locked === undefined && isFactoryNew(accounts.state);
 }
 
 /** What tpe-agentctl may ask of a running agent. */

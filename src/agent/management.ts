@@ -72,13 +72,13 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
   const hasher = options.hasher ?? new PasswordHasher();
   const host = options.host ?? new HelperClient();
   const guard = new ConnectionGuard(allowList(settings.api.allow));
-  const [audit, accounts, tls, deviceSettings, ethernets] = await Promise.all([
+  const [audit, accounts, tls, deviceSettings] = await Promise.all([
     AuditTrail.open({ folder: settings.paths.audit, clock, logger }),
     Accounts.open({ stateFolder, clock, hasher }),
     loadOrCreateTlsIdentity(stateFolder, identity, localAddresses()),
     openDeviceSettings(stateFolder),
-    Ethernets.open({ stateFolder, host, clock, logger }),
   ]);
+  const ethernets = new Ethernets({ host, logger });
   const server = new ApiServer({
     stateFolder,
     address: settings.api.address,
@@ -171,7 +171,6 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     stop: async () => {
       await discovery.stop();
       await server.stop();
-      await ethernets.stop();
       await audit.close();
     },
   };

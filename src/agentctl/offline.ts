@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ACCOUNTS_FILE, writeInitialAccounts } from '../agent/accounts/accounts';
 import { PasswordHasher } from '../agent/accounts/password-hasher';
-import { AccountsState } from '../agent/accounts/schema';
+import { AccountsState, isFactoryNew } from '../agent/accounts/schema';
 import { loadOrCreateTlsIdentity } from '../agent/api/tls-identity';
 import { AzureConfiguration } from '../agent/config/azure-configuration';
 import { factoryStateFile } from '../agent/config/factory-state';
@@ -90,7 +90,7 @@ async function dependenciesOf(
     },
     commissioned: async () => {
       const accounts = await new StateFile(join(stateFolder, ACCOUNTS_FILE), AccountsState).load();
-      return accounts?.users.some(({ id, mustChange }) => id === 1 && !mustChange) ?? false;
+      return accounts !== undefined && !isFactoryNew(accounts);
     },
     setInitialPassword: (hash) => writeInitialAccounts(stateFolder, hash),
   };

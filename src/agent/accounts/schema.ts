@@ -30,3 +30,8 @@ export const AccountsState = Type.Object({
   sessions: SessionSettings,
 });
 export type AccountsState = Static<typeof AccountsState>;
+
+/** True until somebody took the gateway over: no user was ever made, and the first one has the factory's password. */
+export function isFactoryNew({ nextUserId, users }: AccountsState): boolean {
+  return nextUserId === 2 && users.every(({ mustChange }) => mustChange);
+}

@@ -1,10 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { TpeError } from '../../common/errors/tpe-error';
-
-/** An address without the zone of a link-local one, and IPv4 as IPv4. */
-export function plainAddress(address: string): string {
-  return (address.split('%')[0] ?? address).replace(/^::ffff:(?=\d+\.)/, '');
-}
+import { plainAddress } from '../../common/plain-address';
 
 /**
  * Who may connect: networks like `192.168.4.0/24`, `fe80::/10`, or single addresses. Loopback always may, so that a

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { plainAddress } from './allow-list';
+import { plainAddress } from '../../common/plain-address';
 
 export interface ConnectionLimits {
   /** Connections at once; more are closed unanswered. */

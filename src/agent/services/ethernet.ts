@@ -1,24 +1,14 @@
-import { isIPv4 } from 'node:net';
-import { join } from 'node:path';
-import { Type } from '@sinclair/typebox';
-import type { Clock, Timer } from '../../common/clock';
-import { TpeError, toTpeError } from '../../common/errors/tpe-error';
-import { StoredValue } from '../../common/fs/stored-value';
+import { TpeError, isTpeError, toTpeError } from '../../common/errors/tpe-error';
 import type { Logger } from '../../common/logger';
-import { macWithColons } from '../device/interfaces';
+import { plainAddress } from '../../common/plain-address';
 import { type EthernetPort, listEthernets } from '../device/ethernets';
+import { macWithColons } from '../device/interfaces';
+import { ethernetProblem } from './ethernet-rules';
 import type { HostControl } from './helper-client';
 import type { EthernetSettings } from './helper-protocol';
 
-/** A change that nobody has confirmed yet, on disk so that a power cut does not make it permanent. */
-const PendingChange = Type.Object({
-  pending: Type.Optional(Type.Object({ name: Type.String({ maxLength: 15 }), ip: Type.String() })),
-});
-
 export interface EthernetOptions {
-  readonly stateFolder: string;
   readonly host: HostControl;
-  readonly clock: Clock;
   readonly logger: Logger;
   /** A seam for tests. */
   readonly ports?: () => EthernetPort[];
@@ -33,55 +23,26 @@ export interface EthernetView extends EthernetSettings {
   readonly status: 'connected' | 'disconnected';
   readonly linkSpeed: number;
   readonly mac: string;
+  /** The change waits for a login on the new address. */
+  readonly unconfirmed?: boolean;
 }
 
 export type EthernetChange = Partial<EthernetSettings>;
 
-const CONFIRM_WITHIN_MS = 60_000;
-
-/** Refuses what the helper could apply and nobody could undo. */
-function check(settings: EthernetSettings): void {
-  const bad = (reason: string): never => {
-    throw new TpeError('API_INPUT_INVALID', { reason });
-  };
-  if (settings.enableDhcp || !settings.enable) return;
-  if (!isIPv4(settings.ip)) bad('ip: a static address is needed without DHCP');
-  const mask = settings.netmask.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
-  const inverse = 2 ** 32 - 1 - mask;
-  if (!isIPv4(settings.netmask) || mask === 0 || (inverse & (inverse + 1)) !== 0)
-    bad('netmask: not a netmask');
-  if (settings.gateway !== '' && !isIPv4(settings.gateway)) bad('gateway: not an IPv4 address');
-}
+/** A login does not wait longer for the helper, which may be busy; what it was asked for happens all the same. */
+const CONFIRM_TIMEOUT_MS = 5000;
 
 /**
- * Changes interface addresses. A wrong address would cut off whoever sent it, so every change is taken back unless a
- * login on the new address confirms it within a minute.
+ * Changes interface addresses. A wrong address would cut off whoever sent it: the root helper takes every change back
+ * unless a login on the new address confirms it within a minute.
  */
 export class Ethernets {
   readonly #options: EthernetOptions;
-  readonly #stored: StoredValue<typeof PendingChange>;
-  #timer: Timer | undefined;
-  #rollingBack: Promise<void> = Promise.resolve();
-  #stopped = false;
+  /** A change may wait for its confirmation. After a start of the agent only the helper knows. */
+  #mayWait = true;
 
-  private constructor(options: EthernetOptions, stored: StoredValue<typeof PendingChange>) {
+  constructor(options: EthernetOptions) {
     this.#options = options;
-    this.#stored = stored;
-  }
-
-  /** Opens, and takes back a change that was pending when the agent ended. */
-  static async open(options: EthernetOptions): Promise<Ethernets> {
-    const stored = await StoredValue.open(join(options.stateFolder, 'ethernet.json'), PendingChange, {});
-    const ethernets = new Ethernets(options, stored);
-    if (stored.value.pending !== undefined) ethernets.#startRollBack();
-    return ethernets;
-  }
-
-  /** Resolves when nothing writes to the state folder any more; what is unconfirmed is taken back at the next start. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#timer?.cancel();
-    await this.#rollingBack;
   }
 
   async list(): Promise<EthernetView[]> {
@@ -89,65 +50,34 @@ export class Ethernets {
     return Promise.all(ports.map(async (port) => this.#view(port)));
   }
 
-  /** @throws API_NOT_FOUND, API_INPUT_INVALID, API_CONFLICT while another change is unconfirmed, HOST_* */
+  /** @throws API_NOT_FOUND, API_INPUT_INVALID, API_CONFLICT while another change of it is unconfirmed, HOST_* */
   async change(id: number, change: EthernetChange): Promise<EthernetView> {
     const port = (this.#options.ports ?? listEthernets)().find((each) => each.id === id);
     if (port === undefined) throw new TpeError('API_NOT_FOUND', { what: 'ethernet' });
-    if (this.#stored.value.pending !== undefined) {
+    const { host } = this.#options;
+    const { unconfirmed, ...before } = await host.request({ verb: 'getEthernet', name: port.name });
+    if (unconfirmed) {
       throw new TpeError('API_CONFLICT', { reason: 'a change of addresses waits for its confirmation' });
     }
-    const before = await this.#options.host.request({ verb: 'getEthernet', name: port.name });
     const settings = { ...before, ...change };
-    check(settings);
-    const ip = settings.enableDhcp ? '' : settings.ip;
-    await this.#stored.update(() => ({ pending: { name: port.name, ip } }));
-    try {
-      await this.#options.host.request({ verb: 'setEthernet', name: port.name, settings });
-    } catch (error) {
-      await this.#stored.update(() => ({}));
-      throw error;
-    }
-    this.#armRollBack();
+    const problem = ethernetProblem(settings);
+    if (problem !== undefined) throw new TpeError('API_INPUT_INVALID', { reason: problem });
+    this.#mayWait = true;
+    await host.request({ verb: 'setEthernet', name: port.name, settings });
     return { ...(await this.#view(port)), ...settings };
   }
 
-  /** Somebody logged in on this address of ours: if it is the new one, the change stays. */
+  /** Somebody logged in on this address of ours. Never rejects: the login counts, the change may be taken back. */
   async confirm(localAddress: string): Promise<void> {
-    const { pending } = this.#stored.value;
-    if (pending === undefined) return;
-    const address = localAddress.replace(/^::ffff:/, '');
-    const port = (this.#options.ports ?? listEthernets)().find(({ name }) => name === pending.name);
-    const fits = pending.ip === '' ? port?.addresses.includes(address) === true : pending.ip === address;
-    if (!fits) return;
-    this.#timer?.cancel();
-    await this.#stored.update(() => ({}));
-  }
-
-  /** Takes the unconfirmed change back. Never rejects: it runs from a timer. */
-  async #rollBack(): Promise<void> {
-    const { pending } = this.#stored.value;
-    if (pending === undefined) return;
-    const { name } = pending;
+    if (!this.#mayWait) return;
+    const { host, logger } = this.#options;
     try {
-      await this.#options.host.request({ verb: 'revertEthernet', name });
-      await this.#stored.update(() => ({}));
-      this.#options.logger.warn({ interface: name }, 'nobody confirmed the new address: the old one is back');
+      const request = { verb: 'confirmEthernet', address: plainAddress(localAddress) } as const;
+      this.#mayWait = (await host.request(request, CONFIRM_TIMEOUT_MS)).waiting > 0;
     } catch (error) {
-      this.#options.logger.error(
-        { err: toTpeError(error) },
-        'an unconfirmed address could not be taken back',
-      );
-      this.#armRollBack();
+      if (isTpeError(error, 'HOST_HELPER_ABSENT')) this.#mayWait = false;
+      else logger.error({ err: toTpeError(error) }, 'a change of addresses could not be confirmed');
     }
-  }
-
-  #armRollBack(): void {
-    if (this.#stopped) return;
-    this.#timer = this.#options.clock.after(CONFIRM_WITHIN_MS, () => this.#startRollBack());
-  }
-
-  #startRollBack(): void {
-    this.#rollingBack = this.#rollBack();
   }
 
   async #view(port: EthernetPort): Promise<EthernetView> {
@@ -169,6 +99,7 @@ export class Ethernets {
       gateway: port.gateway,
       dns: settings?.dns ?? [],
       mac: macWithColons(port.mac),
+      ...(settings?.unconfirmed === true ? { unconfirmed: true } : {}),
     };
   }
 }

@@ -14,10 +14,11 @@ import {
 /** What the agent needs root for. */
 export interface HostControl {
   /**
+   * @param timeoutMs how long the answer is waited for; the helper carries the request out all the same.
    * @throws HOST_HELPER_ABSENT where no helper is installed (no systemd), HOST_REFUSED when it cannot do it,
    *   HOST_HELPER_FAILED when it answers nothing that makes sense.
    */
-  request<V extends HelperVerb>(request: RequestOf<V>): Promise<AnswerOf<V>>;
+  request<V extends HelperVerb>(request: RequestOf<V>, timeoutMs?: number): Promise<AnswerOf<V>>;
 }
 
 const TIMEOUT_MS = 60_000;
@@ -30,8 +31,8 @@ export class HelperClient implements HostControl {
     this.#path = path;
   }
 
-  async request<V extends HelperVerb>(request: RequestOf<V>): Promise<AnswerOf<V>> {
-    const line = await this.#exchange(`${JSON.stringify(request)}\n`);
+  async request<V extends HelperVerb>(request: RequestOf<V>, timeoutMs = TIMEOUT_MS): Promise<AnswerOf<V>> {
+    const line = await this.#exchange(`${JSON.stringify(request)}\n`, timeoutMs);
     let reply: HelperReply;
     try {
       reply = validate(HelperReply, JSON.parse(line), 'the answer of the root helper');
@@ -42,11 +43,11 @@ export class HelperClient implements HostControl {
     return validate(HelperAnswers[request.verb], reply.value, 'the answer of the root helper');
   }
 
-  async #exchange(line: string): Promise<string> {
+  async #exchange(line: string, timeoutMs: number): Promise<string> {
     return new Promise((resolve, reject) => {
       let text = '';
       const socket = connect(this.#path);
-      const timer = setTimeout(() => fail(new Error('no answer in time')), TIMEOUT_MS);
+      const timer = setTimeout(() => fail(new Error('no answer in time')), timeoutMs);
       const fail = (error: unknown): void => {
         clearTimeout(timer);
         socket.destroy();

@@ -27,6 +27,9 @@ export const EthernetSettings = Type.Object({
 });
 export type EthernetSettings = Static<typeof EthernetSettings>;
 
+/** How long a change of addresses waits for its confirmation. */
+export const CONFIRM_WITHIN_MS = 60_000;
+
 export const NtpSettings = Type.Object({
   enable: Type.Boolean(),
   source: Type.String({ maxLength: 32 }),
@@ -57,9 +60,10 @@ export const HelperRequest = Type.Union([
   Type.Object({ verb: Type.Literal('setTimeZone'), timezone: TimeZone }),
   Type.Object({ verb: Type.Literal('setNtp'), ntp: NtpSettings }),
   Type.Object({ verb: Type.Literal('getEthernet'), name: InterfaceName }),
+  /** Taken back by the helper itself, unless {@link CONFIRM_WITHIN_MS} brings a confirmEthernet that fits. */
   Type.Object({ verb: Type.Literal('setEthernet'), name: InterfaceName, settings: EthernetSettings }),
-  /** Takes the last change of this interface back. */
-  Type.Object({ verb: Type.Literal('revertEthernet'), name: InterfaceName }),
+  /** Somebody logged in on this address of ours: changes that made it, or left it, stay. */
+  Type.Object({ verb: Type.Literal('confirmEthernet'), address: Type.String({ maxLength: 64 }) }),
   Type.Object({ verb: Type.Literal('getSshPort') }),
   Type.Object({ verb: Type.Literal('setSshPort'), port: Port }),
 ]);
@@ -88,9 +92,16 @@ export const HelperAnswers = {
   setTime: Type.Object({}),
   setTimeZone: Type.Object({}),
   setNtp: Type.Object({}),
-  getEthernet: EthernetSettings,
+  getEthernet: Type.Object({
+    ...EthernetSettings.properties,
+    /** A change of it waits for its confirmation. */
+    unconfirmed: Type.Boolean(),
+  }),
   setEthernet: Type.Object({}),
-  revertEthernet: Type.Object({}),
+  confirmEthernet: Type.Object({
+    /** Changes that still wait. */
+    waiting: Type.Integer({ minimum: 0 }),
+  }),
   getSshPort: Type.Object({ port: Port }),
   setSshPort: Type.Object({}),
 } as const;

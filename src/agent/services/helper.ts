@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises';
+import { type Clock, systemClock } from '../../common/clock';
 import { toTpeError } from '../../common/errors/tpe-error';
 import { type Logger, createLogger } from '../../common/logger';
 import { CATALOGUE_FOLDERS, type CatalogueEntry, readCatalogue } from './catalogue-files';
 import type { HelperRequest } from './helper-protocol';
-import { Network } from './helper/network';
+import { Network, type NetworkOptions } from './helper/network';
 import { type Runner, systemRunner } from './helper/runner';
 import { type HelperHandler, HelperServer } from './helper/server';
 import { ServiceSwitch } from './helper/services';
@@ -16,15 +17,26 @@ export interface HelperOptions {
   readonly stateFolder?: string;
   readonly run?: Runner;
   readonly entries: ReadonlyMap<string, CatalogueEntry>;
+  readonly clock?: Clock;
+  readonly logger: Logger;
+  /** Seams for tests. */
+  readonly networkFolder?: string;
+  readonly unitFolder?: string;
+  readonly ports?: NetworkOptions['ports'];
 }
 
-/** What each verb does. */
-export async function helperHandler(
-  options: HelperOptions,
-): Promise<{ handle: HelperHandler; services: ServiceSwitch }> {
-  const { stateFolder = STATE_FOLDER, run = systemRunner, entries } = options;
-  const services = await ServiceSwitch.open({ stateFolder, entries, run });
-  const network = new Network({ stateFolder, run });
+export interface Helper {
+  readonly handle: HelperHandler;
+  /** Puts everything into the state that is wanted: at boot, and after a restart. */
+  readonly start: () => Promise<void>;
+}
+
+/** What each verb does. @throws STATE_DAMAGED */
+export async function openHelper(options: HelperOptions): Promise<Helper> {
+  const { stateFolder = STATE_FOLDER, run = systemRunner, clock = systemClock, entries, logger } = options;
+  const { networkFolder, ports, unitFolder } = options;
+  const services = await ServiceSwitch.open({ stateFolder, entries, run, unitFolder });
+  const network = new Network({ stateFolder, run, clock, logger, folder: networkFolder, ports });
   const time = new Time(run);
   const ssh = new Ssh(run);
 
@@ -55,9 +67,8 @@ export async function helperHandler(
       case 'setEthernet':
         await network.set(request.name, request.settings);
         return {};
-      case 'revertEthernet':
-        await network.revert(request.name);
-        return {};
+      case 'confirmEthernet':
+        return network.confirm(request.address);
       case 'getSshPort':
         return { port: await ssh.port() };
       case 'setSshPort':
@@ -65,7 +76,12 @@ export async function helperHandler(
         return {};
     }
   };
-  return { handle, services };
+  const start = async (): Promise<void> => {
+    // First: an address may be why nobody reaches the gateway.
+    await network.start();
+    await services.applyAll();
+  };
+  return { handle, start };
 }
 
 async function catalogue(logger: Logger): Promise<ReadonlyMap<string, CatalogueEntry>> {
@@ -85,10 +101,10 @@ async function catalogue(logger: Logger): Promise<ReadonlyMap<string, CatalogueE
 export async function runHelper(listenFd: number): Promise<void> {
   const logger = createLogger('tpe-helper');
   await mkdir(STATE_FOLDER, { recursive: true, mode: 0o700 });
-  const { handle, services } = await helperHandler({ entries: await catalogue(logger) });
+  const { handle, start } = await openHelper({ entries: await catalogue(logger), logger });
   const server = new HelperServer(handle, logger);
   await server.listen({ fd: listenFd });
-  await services.applyAll();
+  await start();
   logger.info('the desired state is applied');
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());

@@ -55,6 +55,19 @@ export async function allocate(
   return hub === undefined ? noHub : { hub };
 }
 
+/** The body, read no further than is allowed: whoever answers may never stop. */
+async function boundedText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const body = (response.body ?? []) as AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > LARGEST_WEBHOOK_ANSWER) throw new Error('the webhook answered too much');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
 async function askWebhook(
   body: EnrollmentBody,
   eligible: readonly Hub[],
@@ -81,10 +94,9 @@ async function askWebhook(
       redirect: 'error',
       signal: AbortSignal.timeout(WEBHOOK_TIMEOUT_MS),
     });
-    const text = await response.text();
     if (!response.ok) throw new Error(`the webhook answered ${response.status}`);
-    if (text.length > LARGEST_WEBHOOK_ANSWER) throw new Error('the webhook answered too much');
-    answer = validate(WebhookAnswer, JSON.parse(text), 'the answer of the allocation webhook');
+    const parsed: unknown = JSON.parse(await boundedText(response));
+    answer = validate(WebhookAnswer, parsed, 'the answer of the allocation webhook');
   } catch (error) {
     return { failure: { errorCode: 400207, errorMessage: `Custom allocation failed: ${reasonOf(error)}` } };
   }

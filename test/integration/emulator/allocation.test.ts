@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { admin, dpsService, enroll, registerSoftly } from '../../support/azure-client';
 import { type TestEmulator, startEmulator } from '../../support/emulator';
 import { newSoftTpm } from '../../support/soft-tpm';
+import { waitFor } from '../../support/wait';
 
 const tpm = newSoftTpm();
 let emulator: TestEmulator;
@@ -157,5 +158,38 @@ describe('custom allocation', () => {
   ])('a webhook that answers %s: the registration fails', async (what, status, body) => {
     const id = `c-${what.replaceAll(' ', '-')}`;
     expect((await allocated(id, { status, body })).status).toBe('failed');
+  });
+
+  test('a webhook that never stops answering is cut off at its limit, not at its time', async () => {
+    let sent = 0;
+    let cut = false;
+    const endless = createServer((request, response) => {
+      request.resume();
+      const more = (): void => {
+        while (!cut && response.write(Buffer.alloc(16_384, 0x20))) sent += 16_384;
+      };
+      response.on('drain', more);
+      response.on('close', () => (cut = true));
+      more();
+    });
+    await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = endless.address() as AddressInfo;
+      const customAllocationDefinition = {
+        webhookUrl: `http://127.0.0.1:${port}/`,
+        apiVersion: '2021-10-01',
+      };
+      await enroll(emulator, 'c-endless', tpm, { allocationPolicy: 'custom', customAllocationDefinition });
+      const { state } = await registerSoftly(emulator, 'c-endless', tpm);
+      expect(state).toMatchObject({
+        status: 'failed',
+        errorMessage: expect.stringContaining('too much') as unknown,
+      });
+      await waitFor('the end of the answer', () => cut);
+      // What the buffers of both ends take; a client that reads on takes all there is.
+      expect(sent).toBeLessThan(32 * 1024 * 1024);
+    } finally {
+      await new Promise((resolve) => endless.close(resolve));
+    }
   });
 });

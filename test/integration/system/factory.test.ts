@@ -3,6 +3,8 @@ import { chmod, chown, mkdir, readFile, readdir, rm, stat, writeFile } from 'nod
 import { dirname, join } from 'node:path';
 import { Accounts } from '../../../src/agent/accounts/accounts';
 import { PasswordHasher } from '../../../src/agent/accounts/password-hasher';
+import { ADMINISTRATOR } from '../../../src/agent/accounts/permissions';
+import { UserManagement } from '../../../src/agent/accounts/user-management';
 import { factoryStateFile } from '../../../src/agent/config/factory-state';
 import { lockState } from '../../../src/agent/config/instance-lock';
 import { type Settings, parseSettings } from '../../../src/agent/config/settings';
@@ -107,6 +109,20 @@ test('every file of the state is its owner’s alone, and none holds the passwor
       expect((await stat(path)).mode & 0o077).toBe(0);
       expect(await readFile(path, 'utf8')).not.toContain(initialPassword);
     }
+  });
+});
+
+test('so does one whose first administrator made another one and was deleted', async () => {
+  await withTempFolder(async (folder) => {
+    const settings = await settingsIn(folder);
+    await init(settings);
+    const hasher = new PasswordHasher();
+    const accounts = await Accounts.open({ stateFolder: settings.paths.state, clock, hasher });
+    const management = new UserManagement(accounts, hasher);
+    await management.create({ name: 'plant', password: 'Chosen-by-us-1', roleIds: [ADMINISTRATOR] });
+    await expect(init(settings)).rejects.toMatchObject({ code: 'FACTORY_COMMISSIONED' });
+    await management.remove(1);
+    await expect(init(settings)).rejects.toMatchObject({ code: 'FACTORY_COMMISSIONED' });
   });
 });
 

@@ -1,6 +1,6 @@
 # Services of an integrator's own image: real units with ports, switched through the API. Sourced by walk.sh.
 
-# own_service ID PORT: a unit, where packages put theirs, since systemd masks none in /etc, that listens on the port, and the catalogue file that maps the ID to it
+# own_service ID PORT FOLDER: a unit in FOLDER that listens on the port, and the catalogue file that maps the ID to it
 own_service() {
   cat >"$work/$1.service" <<UNIT
 [Unit]
@@ -17,7 +17,7 @@ displayName = "$1"
 units = ["plant-$1.service"]
 ports = ["tcp/$2"]
 ENTRY
-  put "$work/$1.service" "/lib/systemd/system/plant-$1.service"
+  put "$work/$1.service" "$3/plant-$1.service"
   put "$work/$1.toml" "/etc/tpe-agent/services.d/$1.toml"
 }
 
@@ -33,8 +33,9 @@ service_is() { [ "$(field "$(service_of "$1")" "$2")" = "$3" ]; }
 
 walk_services() {
   inside mkdir -p /etc/tpe-agent/services.d
-  own_service modbusmaster 502
-  own_service opcuaserver 4840
+  # One where packages put theirs, one where systemd masks none.
+  own_service modbusmaster 502 /lib/systemd/system
+  own_service opcuaserver 4840 /etc/systemd/system
   inside systemctl daemon-reload
   inside systemctl enable --now plant-modbusmaster plant-opcuaserver 2>/dev/null
   inside nft 'table inet plant { chain input { type filter hook input priority 10; tcp dport 9 drop; }; }'
@@ -55,6 +56,14 @@ walk_services() {
   wait_for 20 "closing port 502" port_is_closed 502
   port_answers 4840 || fail "another service's port was closed"
   [ "$(inside nft list table inet plant)" = "$others" ] || fail "somebody else's table was touched"
+
+  api PUT /system/services/opcuaserver/disable >/dev/null
+  wait_for 20 "closing port 4840" port_is_closed 4840
+  inside systemctl start plant-opcuaserver || true
+  inside systemctl is-active --quiet plant-opcuaserver && fail "a unit in /etc that is off was started by hand"
+  [ -z "$(field "$(service_of opcuaserver)" problem)" ] || fail "the API says $(service_of opcuaserver)"
+  api PUT /system/services/opcuaserver/enable >/dev/null
+  wait_for 20 "the unit in /etc again" port_answers 4840
   step "own units: one is stopped, masked and its port closed; the other one and other people's rules stay"
 }
 

@@ -3,10 +3,9 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { ServiceCatalogue } from '../../../src/agent/services/catalogue';
 import { readCatalogue } from '../../../src/agent/services/catalogue-files';
-import { helperHandler } from '../../../src/agent/services/helper';
+import { openHelper } from '../../../src/agent/services/helper';
 import { HelperClient } from '../../../src/agent/services/helper-client';
 import { firewallScript } from '../../../src/agent/services/helper/firewall';
-import { Network, networkFile, parseNetworkFile } from '../../../src/agent/services/helper/network';
 import type { Runner } from '../../../src/agent/services/helper/runner';
 import { HelperServer } from '../../../src/agent/services/helper/server';
 import { systemClock as clock } from '../../../src/common/clock';
@@ -44,6 +43,14 @@ class Machine {
   };
 }
 
+const seams = (folder: string) => ({
+  stateFolder: folder,
+  networkFolder: join(folder, 'network'),
+  unitFolder: join(folder, 'units'),
+  ports: () => [],
+  logger,
+});
+
 const SSH = `id = "sshserver"
 group = "service"
 displayName = "SSH server"
@@ -58,7 +65,7 @@ async function withHelper(run: (client: HelperClient, machine: Machine, folder: 
     await writeFile(join(catalogue, 'ssh.toml'), SSH);
     const machine = new Machine();
     const entries = await readCatalogue([catalogue]);
-    const { handle } = await helperHandler({ stateFolder: folder, run: machine.run, entries });
+    const { handle } = await openHelper({ ...seams(folder), run: machine.run, entries });
     const server = new HelperServer(handle, logger);
     const path = join(folder, 'helper.sock');
     await server.listen({ path });
@@ -137,6 +144,49 @@ test('a wish of a time without helper comes true at the next start', async () =>
   });
 });
 
+test('ports that could not be closed are told until they are', async () => {
+  await withHelper(async (client, machine) => {
+    machine.failing = '-f';
+    expect(await client.request({ verb: 'setService', id: 'sshserver', enable: false })).toMatchObject({
+      active: false,
+      problem: 'its ports could not be closed: no way',
+    });
+    machine.failing = '';
+    await client.request({ verb: 'setService', id: 'sshserver', enable: false });
+    const { services } = await client.request({ verb: 'services' });
+    expect(services).toEqual([{ id: 'sshserver', available: true, active: false, desired: false }]);
+  });
+});
+
+test('a unit that cannot be masked is kept from being started by a condition', async () => {
+  await withHelper(async (client, machine, folder) => {
+    // What systemctl says of a unit whose file lies in /etc/systemd/system.
+    machine.failing = 'mask';
+    const dropIn = join(folder, 'units/ssh.service.d/50-tpe-agent-off.conf');
+    const off = await client.request({ verb: 'setService', id: 'sshserver', enable: false });
+    expect(off.problem).toBeUndefined();
+    expect(await readFile(dropIn, 'utf8')).toContain('[Unit]\nConditionPathExists=!/\n');
+    expect(machine.said.at(-3)).toBe('systemctl daemon-reload');
+
+    await client.request({ verb: 'setService', id: 'sshserver', enable: true });
+    await expect(readFile(dropIn)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(machine.said.filter((line) => /daemon-reload|start/.test(line)).slice(-2)).toEqual([
+      'systemctl daemon-reload',
+      'systemctl start ssh.service',
+    ]);
+  });
+});
+
+test('a unit that can be neither masked nor blocked is told to be startable', async () => {
+  await withHelper(async (client, machine, folder) => {
+    machine.failing = 'mask';
+    await writeFile(join(folder, 'units'), 'no folder');
+    const { active, problem } = await client.request({ verb: 'setService', id: 'sshserver', enable: false });
+    expect(active).toBe(false);
+    expect(problem).toContain('not kept from being started');
+  });
+});
+
 test('what could not be reached is said, with the reason', async () => {
   await withHelper(async (client, machine) => {
     machine.failing = 'disable';
@@ -153,8 +203,7 @@ test('the desired state is applied again after a boot', async () => {
     await client.request({ verb: 'setService', id: 'sshserver', enable: false });
     const booted = new Machine();
     const entries = await readCatalogue([join(folder, 'services.d')]);
-    const { services } = await helperHandler({ stateFolder: folder, run: booted.run, entries });
-    await services.applyAll();
+    await (await openHelper({ ...seams(folder), run: booted.run, entries })).start();
     expect(booted.active.has('ssh.service')).toBe(false);
     expect(booted.firewall).toBe(machine.firewall);
   });
@@ -224,53 +273,11 @@ test('a file of the integrator replaces that of the package', async () => {
   });
 });
 
-test('addresses are written for systemd-networkd, read back, and taken back', async () => {
-  await withTempFolder(async (folder) => {
-    const settings = {
-      enable: true,
-      enableDhcp: false,
-      ip: '192.168.5.2',
-      netmask: '255.255.255.128',
-      gateway: '192.168.5.1',
-      dns: ['1.1.1.1'],
-    };
-    expect(networkFile('eth0', settings)).toContain('Address=192.168.5.2/25');
-    expect(parseNetworkFile(networkFile('eth0', settings))).toEqual(settings);
-    const network = new Network({ stateFolder: folder, run: new Machine().run, folder: join(folder, 'net') });
-    const path = join(folder, 'net', '05-tpe-eth0.network');
-    await network.set('eth0', settings);
-    await network.set('eth0', { ...settings, ip: '192.168.5.3' });
-    await network.revert('eth0');
-    expect(await network.get('eth0')).toEqual(settings);
-    expect(await readFile(path, 'utf8')).toContain('192.168.5.2');
-  });
-});
-
 test('the firewall script holds each port once and touches no other table', () => {
   const script = firewallScript(['tcp/22', 'udp/123', 'tcp/22', 'tcp/21']);
   expect(script).toContain('iifname != "lo" tcp dport { 21, 22 } drop');
   expect(script).toContain('iifname != "lo" udp dport { 123 } drop');
   expect(script.match(/table \S+ \S+/g)).toEqual(Array(3).fill('table inet tpe_agent'));
-});
-
-test('an address that could not be applied does not wait on disk for the next boot', async () => {
-  await withTempFolder(async (folder) => {
-    const dns: string[] = [];
-    const first = {
-      enable: true,
-      enableDhcp: false,
-      ip: '192.168.5.2',
-      netmask: '255.255.255.0',
-      gateway: '',
-      dns,
-    };
-    const machine = new Machine();
-    const network = new Network({ stateFolder: folder, run: machine.run, folder: join(folder, 'net') });
-    await network.set('eth0', first);
-    machine.failing = 'reconfigure';
-    await expect(network.set('eth0', { ...first, ip: '192.168.5.3' })).rejects.toThrow('no way');
-    expect(await network.get('eth0')).toEqual(first);
-  });
 });
 
 test('a switch that comes in while the desired state is applied has the last word', async () => {
@@ -285,9 +292,9 @@ test('a switch that comes in while the desired state is applied has the last wor
       if (args.includes('disable')) await new Promise((resolve) => setTimeout(resolve, 200));
       return machine.run(command, args, input);
     };
-    const { handle, services } = await helperHandler({ stateFolder: folder, run, entries });
+    const { handle, start } = await openHelper({ ...seams(folder), run, entries });
     await handle({ verb: 'setService', id: 'sshserver', enable: false });
-    await Promise.all([services.applyAll(), handle({ verb: 'setService', id: 'sshserver', enable: true })]);
+    await Promise.all([start(), handle({ verb: 'setService', id: 'sshserver', enable: true })]);
     expect(machine.active.has('ssh.service')).toBe(true);
     expect(machine.masked.has('ssh.service')).toBe(false);
   });

@@ -39,6 +39,9 @@ export const Ethernet = Type.Object({
   linkSpeed: Type.Integer({ minimum: 0 }),
   mac: Type.String(),
   ...EthernetSettings.properties,
+  unconfirmed: Type.Optional(
+    Type.Boolean({ description: 'the change waits for a login on the new address' }),
+  ),
 });
 
 export const Time = Type.Object({

@@ -1,60 +1,16 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { TpeError, codeOf } from '../../../common/errors/tpe-error';
-import { writeFileAtomic } from '../../../common/fs/atomic-write';
-import type { EthernetSettings } from '../helper-protocol';
+import type { Clock, Timer } from '../../../common/clock';
+import { TpeError, codeOf, toTpeError } from '../../../common/errors/tpe-error';
+import { syncFolder, writeFileAtomic } from '../../../common/fs/atomic-write';
+import type { Logger } from '../../../common/logger';
+import { type EthernetPort, listEthernets } from '../../device/ethernets';
+import { ethernetProblem } from '../ethernet-rules';
+import { type AnswerOf, CONFIRM_WITHIN_MS, type EthernetSettings } from '../helper-protocol';
+import { networkFile, parseNetworkFile } from './network-file';
 import type { Runner } from './runner';
-
-const HEADER = '# Written by tpe-agent; changes by hand are lost.';
-
-function prefixOf(netmask: string): number {
-  return netmask
-    .split('.')
-    .map((octet) => Number(octet).toString(2).replace(/0/g, '').length)
-    .reduce((sum, bits) => sum + bits, 0);
-}
-
-function netmaskOf(prefix: number): string {
-  const mask = prefix === 0 ? 0 : (2 ** 32 - 2 ** (32 - prefix)) >>> 0;
-  return [24, 16, 8, 0].map((shift) => (mask >>> shift) & 255).join('.');
-}
-
-/** systemd.network(5) for these settings. */
-export function networkFile(name: string, settings: EthernetSettings): string {
-  const { enable, enableDhcp, ip, netmask, gateway, dns } = settings;
-  const lines = [
-    HEADER,
-    '[Match]',
-    `Name=${name}`,
-    '',
-    '[Link]',
-    `ActivationPolicy=${enable ? 'always-up' : 'down'}`,
-  ];
-  lines.push('', '[Network]', `DHCP=${enableDhcp ? 'ipv4' : 'no'}`, 'LinkLocalAddressing=ipv6');
-  if (!enableDhcp && ip !== '') lines.push(`Address=${ip}/${prefixOf(netmask)}`);
-  if (!enableDhcp && gateway !== '') lines.push(`Gateway=${gateway}`);
-  lines.push(...dns.map((server) => `DNS=${server}`));
-  return `${lines.join('\n')}\n`;
-}
-
-/** The settings in a file that {@link networkFile} wrote. */
-export function parseNetworkFile(text: string): EthernetSettings {
-  const values = (key: string): string[] =>
-    text
-      .split('\n')
-      .filter((line) => line.startsWith(`${key}=`))
-      .map((line) => line.slice(key.length + 1));
-  const [ip = '', prefix = '0'] = (values('Address')[0] ?? '').split('/');
-  return {
-    enable: values('ActivationPolicy')[0] !== 'down',
-    enableDhcp: values('DHCP')[0] === 'ipv4',
-    ip,
-    netmask: ip === '' ? '' : netmaskOf(Number(prefix)),
-    gateway: values('Gateway')[0] ?? '',
-    dns: values('DNS').slice(0, 3),
-  };
-}
 
 async function readOptional(path: string): Promise<string | undefined> {
   try {
@@ -68,21 +24,51 @@ async function readOptional(path: string): Promise<string | undefined> {
 export interface NetworkOptions {
   readonly stateFolder: string;
   readonly run: Runner;
+  readonly clock: Clock;
+  readonly logger: Logger;
   /** Folder of systemd-networkd's files. */
-  readonly folder?: string;
+  readonly folder?: string | undefined;
+  /** A seam for tests. */
+  readonly ports?: (() => readonly Pick<EthernetPort, 'name' | 'addresses'>[]) | undefined;
 }
 
-/** Addresses of interfaces through systemd-networkd. */
+/** Between two tries to take a change back that systemd-networkd refuses to. */
+const RETRY_MS = 60_000;
+
+const UNCONFIRMED = /^unconfirmed-(.+)\.network$/;
+
+/** Whether a login on `address` proves that these settings of a port work. */
+function proves(settings: EthernetSettings, address: string, ofPort: readonly string[]): boolean {
+  // A port that is off has no address to log in on: one of another port has to do.
+  if (!settings.enable) return !ofPort.includes(address) && !/^(127\.|::1$)/.test(address);
+  return settings.enableDhcp ? isIPv4(address) && ofPort.includes(address) : settings.ip === address;
+}
+
+/**
+ * Addresses of ports through systemd-networkd. A wrong one would cut off whoever sent it, so each change is taken back
+ * unless it is confirmed in time. That is remembered on disk, here: neither the end of the agent nor a power cut makes
+ * an unconfirmed address stay.
+ */
 export class Network {
   readonly #options: NetworkOptions;
+  readonly #timers = new Map<string, Timer>();
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: NetworkOptions) {
     this.#options = options;
   }
 
-  async get(name: string): Promise<EthernetSettings> {
-    const own = await readOptional(this.#path(name));
-    if (own !== undefined) return parseNetworkFile(own);
+  /** Takes back what was unconfirmed when the helper, or the gateway, ended. */
+  async start(): Promise<void> {
+    await this.#inTurn(async () => {
+      for (const name of await this.#unconfirmed()) await this.#takeBack(name, 'nobody confirmed it in time');
+    });
+  }
+
+  async get(name: string): Promise<AnswerOf<'getEthernet'>> {
+    const [own, before] = await Promise.all([this.#path(name), this.#before(name)].map(readOptional));
+    const unconfirmed = before !== undefined;
+    if (own !== undefined) return { ...parseNetworkFile(own), unconfirmed };
     const ipv4 = networkInterfaces()[name]?.find(({ family }) => family === 'IPv4');
     return {
       enable: true,
@@ -92,34 +78,103 @@ export class Network {
       netmask: ipv4?.netmask ?? '',
       gateway: '',
       dns: [],
+      unconfirmed,
     };
   }
 
-  /** @throws HOST_REFUSED where systemd-networkd does not run, HOST_COMMAND_FAILED */
+  /**
+   * Applies settings until they are confirmed, or taken back.
+   * @throws HOST_REFUSED for settings that are none, for what is no Ethernet port, while another change of the port is
+   *   unconfirmed, and where systemd-networkd does not run; HOST_COMMAND_FAILED
+   */
   async set(name: string, settings: EthernetSettings): Promise<void> {
-    await this.#needNetworkd();
-    const before = await readOptional(this.#path(name));
-    // An empty file stands for "there was none".
-    await writeFileAtomic(this.#backup(name), before ?? '');
-    await mkdir(this.#folder, { recursive: true });
-    await writeFileAtomic(this.#path(name), networkFile(name, settings), 0o644);
+    const problem = ethernetProblem(settings);
+    if (problem !== undefined) throw new TpeError('HOST_REFUSED', { reason: problem });
+    if (this.#port(name) === undefined) {
+      throw new TpeError('HOST_REFUSED', { reason: `${name} is no Ethernet port of this gateway` });
+    }
+    await this.#inTurn(async () => {
+      if ((await readOptional(this.#before(name))) !== undefined) {
+        throw new TpeError('HOST_REFUSED', { reason: 'a change of addresses waits for its confirmation' });
+      }
+      if (!(await this.#networkdRuns())) {
+        throw new TpeError('HOST_REFUSED', { reason: 'systemd-networkd does not manage this system' });
+      }
+      // Before the change itself. An empty file stands for "there was none".
+      await writeFileAtomic(this.#before(name), (await readOptional(this.#path(name))) ?? '');
+      try {
+        await mkdir(this.#folder, { recursive: true });
+        await writeFileAtomic(this.#path(name), networkFile(name, settings), 0o644);
+        await this.#reload(name);
+      } catch (error) {
+        // Whoever asked is told that it failed: then it must not come true at the next boot.
+        await this.#takeBack(name, 'it could not be applied');
+        throw error;
+      }
+      this.#takeBackAfter(name, CONFIRM_WITHIN_MS);
+    });
+  }
+
+  /** Keeps the changes that a login on this address of ours proves to work. */
+  async confirm(address: string): Promise<AnswerOf<'confirmEthernet'>> {
+    return this.#inTurn(async () => {
+      let waiting = 0;
+      for (const name of await this.#unconfirmed()) {
+        const settings = parseNetworkFile((await readOptional(this.#path(name))) ?? '');
+        if (proves(settings, address, this.#port(name)?.addresses ?? [])) await this.#settle(name);
+        else waiting += 1;
+      }
+      return { waiting };
+    });
+  }
+
+  /** Never rejects: it runs from a timer, too. */
+  async #takeBack(name: string, why: string): Promise<void> {
     try {
-      await this.#reload(name);
+      const before = (await readOptional(this.#before(name))) ?? '';
+      if (before === '') await rm(this.#path(name), { force: true });
+      else await writeFileAtomic(this.#path(name), before, 0o644);
+      // One that does not run reads the file when it starts.
+      if (await this.#networkdRuns()) await this.#reload(name);
+      await this.#settle(name);
+      this.#options.logger.warn({ interface: name, why }, 'a change of addresses was taken back');
     } catch (error) {
-      // Whoever asked is told that it failed: then it must not come true at the next boot.
-      await this.revert(name).catch(() => undefined);
-      throw error;
+      this.#options.logger.error({ err: toTpeError(error) }, 'a change of addresses could not be taken back');
+      this.#takeBackAfter(name, RETRY_MS);
     }
   }
 
-  /** The file as it was before the last {@link set}. */
-  async revert(name: string): Promise<void> {
-    const before = await readOptional(this.#backup(name));
-    if (before === undefined) return;
-    if (before === '') await rm(this.#path(name), { force: true });
-    else await writeFileAtomic(this.#path(name), before, 0o644);
-    await this.#reload(name);
-    await rm(this.#backup(name), { force: true });
+  #takeBackAfter(name: string, delayMs: number): void {
+    this.#timers.get(name)?.cancel();
+    this.#timers.set(
+      name,
+      this.#options.clock.after(delayMs, () => {
+        void this.#inTurn(async () => this.#takeBack(name, 'nobody confirmed it in time'));
+      }),
+    );
+  }
+
+  /** Nothing of this port waits any more, also after a power cut in the next instant. */
+  async #settle(name: string): Promise<void> {
+    this.#timers.get(name)?.cancel();
+    this.#timers.delete(name);
+    await rm(this.#before(name), { force: true });
+    await syncFolder(this.#options.stateFolder);
+  }
+
+  async #unconfirmed(): Promise<string[]> {
+    const names = await readdir(this.#options.stateFolder);
+    return names.flatMap((name) => UNCONFIRMED.exec(name)?.[1] ?? []);
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #port(name: string): Pick<EthernetPort, 'addresses'> | undefined {
+    return (this.#options.ports ?? listEthernets)().find((port) => port.name === name);
   }
 
   get #folder(): string {
@@ -130,20 +185,16 @@ export class Network {
     return join(this.#folder, `05-tpe-${name}.network`);
   }
 
-  #backup(name: string): string {
-    return join(this.#options.stateFolder, `before-${name}.network`);
+  /** The file as it was before a change that nobody has confirmed; there while one waits. */
+  #before(name: string): string {
+    return join(this.#options.stateFolder, `unconfirmed-${name}.network`);
   }
 
-  async #needNetworkd(): Promise<void> {
-    await this.#options
-      .run('systemctl', ['is-active', 'systemd-networkd.service'])
-      .catch((cause: unknown) => {
-        throw new TpeError(
-          'HOST_REFUSED',
-          { reason: 'systemd-networkd does not manage this system' },
-          { cause },
-        );
-      });
+  async #networkdRuns(): Promise<boolean> {
+    return this.#options.run('systemctl', ['is-active', 'systemd-networkd.service']).then(
+      () => true,
+      () => false,
+    );
   }
 
   async #reload(name: string): Promise<void> {

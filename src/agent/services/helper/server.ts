@@ -68,9 +68,11 @@ export class HelperServer {
       }
       return { ok: true, value };
     } catch (error) {
-      const { code, message } = toTpeError(error);
+      const { code, message, details } = toTpeError(error);
       this.#logger.warn({ code, reason: message }, 'refused');
-      return { ok: false, code, reason: message.slice(0, 4096) };
+      // The client tells it in a sentence of its own.
+      const reason = code === 'HOST_REFUSED' ? String(details['reason']) : message;
+      return { ok: false, code, reason: reason.slice(0, 4096) };
     }
   }
 }

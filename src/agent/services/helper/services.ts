@@ -6,6 +6,7 @@ import type { CatalogueEntry } from '../catalogue-files';
 import type { ActualService } from '../helper-protocol';
 import { firewallScript } from './firewall';
 import type { Runner } from './runner';
+import { UnitStarts } from './unit-starts';
 
 const Switches = Type.Record(Type.String({ maxLength: 64 }), Type.Boolean());
 const Desired = Type.Object({
@@ -28,6 +29,8 @@ export interface ServiceSwitchOptions {
   readonly stateFolder: string;
   readonly entries: ReadonlyMap<string, CatalogueEntry>;
   readonly run: Runner;
+  /** Folder of the administrator's units; a seam for tests. */
+  readonly unitFolder?: string | undefined;
 }
 
 /** Switches catalogue services through systemd, closes the ports of those that are off, and says what is. */
@@ -36,12 +39,16 @@ export class ServiceSwitch {
   readonly #desired: StoredValue<typeof Desired>;
   /** Why the last try did not reach the desired state, by id. */
   readonly #problems = new Map<string, string>();
+  /** Why its ports are open although they should be closed, by id. */
+  readonly #stillOpen = new Map<string, string>();
+  readonly #starts: UnitStarts;
   /** One change at a time: what is applied at boot must not overtake a switch that came in meanwhile. */
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: ServiceSwitchOptions, desired: StoredValue<typeof Desired>) {
     this.#options = options;
     this.#desired = desired;
+    this.#starts = new UnitStarts(options.run, options.unitFolder);
   }
 
   /** @throws STATE_DAMAGED */
@@ -115,13 +122,12 @@ export class ServiceSwitch {
       const installed = (await this.#units(units)).filter((unit) => unit.installed).map((unit) => unit.id);
       if (installed.length === 0) return;
       if (enable) {
-        await run('systemctl', ['unmask', ...installed]);
+        await this.#starts.allow(installed);
         await run('systemctl', ['enable', ...installed]);
         await run('systemctl', ['start', ...installed]);
       } else {
         await run('systemctl', ['disable', '--now', ...installed]);
-        // A unit whose file lies in /etc cannot be masked; stopped and disabled it is all the same.
-        await run('systemctl', ['mask', ...installed]).catch(() => '');
+        await this.#starts.forbid(installed);
       }
       this.#problems.delete(id);
     } catch (error) {
@@ -135,15 +141,13 @@ export class ServiceSwitch {
       .map(([id]) => this.#options.entries.get(id))
       .filter((entry) => entry !== undefined);
     const withPorts = closed.filter(({ ports }) => ports !== undefined && ports.length > 0);
+    const script = firewallScript(withPorts.flatMap(({ ports = [] }) => ports));
+    this.#stillOpen.clear();
     try {
-      await this.#options.run(
-        'nft',
-        ['-f', '-'],
-        firewallScript(withPorts.flatMap(({ ports = [] }) => ports)),
-      );
+      await this.#options.run('nft', ['-f', '-'], script);
     } catch (error) {
       for (const { id } of withPorts)
-        this.#problems.set(id, `its ports could not be closed: ${reasonOf(error)}`);
+        this.#stillOpen.set(id, `its ports could not be closed: ${reasonOf(error)}`);
     }
   }
 
@@ -155,7 +159,9 @@ export class ServiceSwitch {
       : undefined;
     const differs = desired !== undefined && installed.length > 0 && desired !== active;
     const problem =
-      this.#problems.get(id) ?? (differs ? `its units are ${active ? '' : 'not '}active` : undefined);
+      this.#problems.get(id) ??
+      this.#stillOpen.get(id) ??
+      (differs ? `its units are ${active ? '' : 'not '}active` : undefined);
     return {
       id,
       available: installed.length > 0,
