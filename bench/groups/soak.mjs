@@ -75,7 +75,9 @@ async function open(rig, cloud) {
   const config = rig.agentConfig({ tcti: await rig.swtpm(), cloud });
   appendFileSync(config, `telemetryPeriodSec = ${TELEMETRY_SEC}\n`);
   const file = await program(rig.folder, 'soak-agent', { asBuilt: true });
-  const agent = await startPeer(nodeOfMajor(22), ['--expose-gc', file, config]);
+  // As in systemd/tpe-agent.service.
+  const env = { MALLOC_ARENA_MAX: '1' };
+  const agent = await startPeer(nodeOfMajor(22), ['--expose-gc', file, config], env);
   const ports = JSON.parse(await agent.ask('ports'));
   let over = false;
   const passing = (async () => {

@@ -1,10 +1,11 @@
-import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { EmulatorAddresses } from '../../test/support/emulator';
 
-/** The addresses of an emulator from the line that it printed when it was ready. */
+/** The addresses of an emulator from the line that it printed when it was ready and its state folder. */
 export function addressesOf(line: string): EmulatorAddresses {
-  const ready = JSON.parse(line) as EmulatorAddresses['ready'];
+  const { state, ...ready } = JSON.parse(line) as EmulatorAddresses['ready'] & { state: string };
   const portOf = (url: string): number => Number(url.slice(url.lastIndexOf(':') + 1));
   return {
     ready,
@@ -12,8 +13,8 @@ export function addressesOf(line: string): EmulatorAddresses {
     dpsPort: portOf(ready.dps),
     servicePort: portOf(ready.service),
     hubPort: portOf(ready.hub),
-    stateFolder: '',
-    adminToken: '',
+    stateFolder: state,
+    adminToken: readFileSync(join(state, 'admin-token'), 'utf8').trim(),
   };
 }
 

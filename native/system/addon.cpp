@@ -54,7 +54,7 @@ Napi::Value OpenUdpSocket(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  tpe::system::GiveLargeBlocksBack();
+  tpe::system::KeepHeapSmall();
   exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram));
   exports.Set("tryLock", Napi::Function::New(env, TryLock));
   exports.Set("peerUid", Napi::Function::New(env, PeerUid));

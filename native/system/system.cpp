@@ -33,8 +33,8 @@ class Descriptor {
 Failure::Failure(const char* call, int number)
     : std::runtime_error(std::string(call) + ": " + strerror(number)), number_(number) {}
 
-void GiveLargeBlocksBack() {
-#ifdef M_MMAP_THRESHOLD
+void KeepHeapSmall() {
+#ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
 #endif
 }

@@ -15,9 +15,10 @@ class Failure : public std::runtime_error {
   int number_;
 };
 
-/// Fixes glibc's threshold for blocks that get a mapping of their own at 1 MiB. By itself glibc raises it to the largest
-/// block that was freed: a password hash takes 16 MiB, and each thread of libuv's pool that made one keeps them for good.
-void GiveLargeBlocksBack();
+/// Keeps glibc from holding what nobody uses. Blocks from 1 MiB on get a mapping of their own: by itself glibc raises that
+/// threshold to the largest block that was freed, and each thread of libuv's pool that hashed a password would keep 16 MiB
+/// for good.
+void KeepHeapSmall();
 
 /// Sends one datagram to an AF_UNIX socket; a leading '@' means the abstract namespace (unix(7)). Never blocks.
 /// @throws Failure, with ENAMETOOLONG when the path does not fit sockaddr_un.
