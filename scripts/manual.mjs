@@ -1,4 +1,4 @@
-// Writes docs/man/tpe-provision.1 from the command line of tpe-provision.
+// Writes the pages in docs/man that are made from the command lines themselves.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -10,9 +10,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const folder = mkdtempSync(join(tmpdir(), 'tpe-manual-'));
 try {
   const outfile = join(folder, 'manual.cjs');
-  const contents = `
-    export { buildProgram } from './src/provision/cli/program';
-    export { manualPage } from './src/provision/cli/manual';`;
+  const contents = `export { manualPages } from './test/support/manual-pages';`;
   await build({
     stdin: { contents, resolveDir: root },
     outfile,
@@ -20,15 +18,8 @@ try {
     platform: 'node',
     format: 'cjs',
   });
-  const { buildProgram, manualPage } = createRequire(import.meta.url)(outfile);
-  const nowhere = { write: () => true };
-  const program = buildProgram({
-    out: nowhere,
-    err: nowhere,
-    signal: new AbortController().signal,
-    exit() {},
-  });
-  writeFileSync(join(root, 'docs/man/tpe-provision.1'), manualPage(program));
+  const { manualPages } = createRequire(import.meta.url)(outfile);
+  for (const [name, text] of Object.entries(manualPages())) writeFileSync(join(root, 'docs/man', name), text);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -31,7 +31,7 @@ stage="$PWD/.cache/packages/stage-$release-$arch"
 out="$PWD/.cache/packages/$release"
 rm -rf "$stage"
 mkdir -p "$stage/tpe-agent/dist" "$out"
-cp -rL debian systemd "$stage/tpe-agent/"
+cp -rL debian systemd docs/man "$stage/tpe-agent/"
 cp dist/*.cjs dist/THIRD-PARTY-NOTICES.txt dist/sbom.cdx.json "$stage/tpe-agent/dist/"
 cp ".cache/cross/$release-$arch"/{tpe_tpm.node,tpe_system.node,depends} "$stage/tpe-agent/dist/"
 cat >"$stage/tpe-agent/debian/changelog" <<CHANGELOG

@@ -21,10 +21,11 @@ export async function callAgent(
   path: string,
   verb: ControlVerb,
   args: Readonly<Record<string, unknown>> = {},
+  timeoutMs = ANSWER_TIMEOUT_MS,
 ): Promise<{ data: unknown } | undefined> {
   let line: string | undefined;
   try {
-    line = await exchange(path, `${JSON.stringify({ verb, args })}\n`);
+    line = await exchange(path, `${JSON.stringify({ verb, args })}\n`, timeoutMs);
   } catch (error) {
     const code = codeOf(error) ?? '';
     if (absent.has(code)) return undefined;
@@ -51,10 +52,10 @@ function parseAnswer(path: string, line: string | undefined): ControlAnswer {
   }
 }
 
-async function exchange(path: string, request: string): Promise<string | undefined> {
+async function exchange(path: string, request: string, timeoutMs: number): Promise<string | undefined> {
   const socket = createConnection(path);
   try {
-    socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error('no answer in time')));
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
     socket.write(request);
     return await readLine(socket, LARGEST_ANSWER_BYTES);
   } finally {

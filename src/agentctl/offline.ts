@@ -12,9 +12,13 @@ import { readDeviceIdentity } from '../agent/device/identity';
 import { listInterfaces } from '../agent/device/interfaces';
 import type { FactoryInitDependencies } from '../agent/local/factory-init';
 import { type ManagedTpm, openTpm } from '../agent/tpm/index';
+import { withDeadline } from '../common/deadline';
 import { TpeError, reasonOf } from '../common/errors/tpe-error';
 import { StateFile } from '../common/fs/state-file';
 import { asOwnerOf } from './as-owner';
+
+/** A little more than an open TPM takes to close at the most. */
+const CLOSE_PATIENCE_MS = 2500;
 
 export interface TpmAuthFiles {
   readonly owner?: string | undefined;
@@ -59,7 +63,9 @@ export async function withLockedState<T>(
     try {
       return await work(await dependenciesOf(settings, identity, () => (tpm ??= open())));
     } finally {
-      await tpm?.then((opened) => opened.close()).catch(() => undefined);
+      // A TPM that says nothing is left to the end of the process, which waits for no command.
+      const closing = tpm?.then((opened) => opened.close()).catch(() => undefined);
+      if (closing !== undefined) await withDeadline(closing, CLOSE_PATIENCE_MS, () => undefined);
       await lock.release();
     }
   });

@@ -20,17 +20,39 @@ export interface Session {
 }
 
 /** Sockets on which the agent may listen, the most likely first. */
-export function controlSockets(settings: Settings): string[] {
-  const inState = join(settings.paths.state, 'run', CONTROL_SOCKET);
-  const configured = join(settings.paths.runtime, CONTROL_SOCKET);
+export function controlSockets(paths: Settings['paths']): string[] {
+  const inState = join(paths.state, 'run', CONTROL_SOCKET);
+  const configured = join(paths.runtime, CONTROL_SOCKET);
   if (configured !== inState) return [configured];
-  return settings.paths.state === '/var/lib/tpe-agent'
-    ? [join(SERVICE_RUNTIME, CONTROL_SOCKET), inState]
-    : [inState];
+  return paths.state === '/var/lib/tpe-agent' ? [join(SERVICE_RUNTIME, CONTROL_SOCKET), inState] : [inState];
+}
+
+/**
+ * Asks the running agent.
+ * @returns `undefined` where none runs.
+ */
+export async function askRunning<S extends TSchema>(
+  paths: Settings['paths'],
+  schema: S,
+  verb: ControlVerb,
+  args: Readonly<Record<string, unknown>>,
+  timeoutMs?: number,
+): Promise<Static<S> | undefined> {
+  for (const path of controlSockets(paths)) {
+    const answer = await callAgent(path, verb, args, timeoutMs);
+    if (answer === undefined) continue;
+    try {
+      return validate(schema, answer.data, `the answer to ${verb}`);
+    } catch (error) {
+      throw new TpeError('CONTROL_ANSWER_INVALID', { path, reason: reasonOf(error) }, { cause: error });
+    }
+  }
+  return undefined;
 }
 
 /**
  * Asks the running agent, and works on the locked state where none runs.
+ * @param timeoutMs how long the agent may take; minutes without it, as making keys does.
  * @returns the value, and whether an agent gave it.
  */
 export async function ask<S extends TSchema>(
@@ -39,16 +61,10 @@ export async function ask<S extends TSchema>(
   verb: ControlVerb,
   args: Readonly<Record<string, unknown>>,
   offline: (dependencies: FactoryInitDependencies) => Promise<Static<S>>,
+  timeoutMs?: number,
 ): Promise<{ value: Static<S>; running: boolean }> {
-  for (const path of controlSockets(session.settings)) {
-    const answer = await callAgent(path, verb, args);
-    if (answer === undefined) continue;
-    try {
-      return { value: validate(schema, answer.data, `the answer to ${verb}`), running: true };
-    } catch (error) {
-      throw new TpeError('CONTROL_ANSWER_INVALID', { path, reason: reasonOf(error) }, { cause: error });
-    }
-  }
+  const answer = await askRunning(session.settings.paths, schema, verb, args, timeoutMs);
+  if (answer !== undefined) return { value: answer, running: true };
   const value = await withLockedState(session.settings, session.authFiles, offline);
   return { value, running: false };
 }

@@ -3,6 +3,7 @@ import { chmod, chown, lstat, mkdir, readFile, readdir, stat, symlink, writeFile
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DEFAULT_PASSWORD } from '../../src/protocol/api-types';
+import { ctl, json } from '../support/agentctl';
 import { Gateway } from '../support/gateway';
 import { Program } from '../support/process';
 import { type Swtpm, startSwtpm } from '../support/swtpm';
@@ -24,25 +25,6 @@ afterEach(async () => {
 });
 
 afterAll(() => tpm.stop());
-
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function ctl(...args: string[]): Promise<Ended> {
-  const program = new Program('tpe-agentctl', args);
-  const { code } = await program.exited;
-  return { code, out: program.stdout, err: program.stderr };
-}
-
-/** The one JSON object that a command prints. */
-async function json(...args: string[]): Promise<Record<string, unknown>> {
-  const { code, out, err } = await ctl(...args, '--json');
-  if (code !== 0) throw new Error(`exit ${code}: ${err}${out}`);
-  return JSON.parse(out) as Record<string, unknown>;
-}
 
 async function started(folder: string): Promise<Gateway> {
   gateway = new Gateway({ folder, tcti: tpm.tcti });

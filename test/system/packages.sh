@@ -25,6 +25,9 @@ check_files() {
     for file in THIRD-PARTY-NOTICES.txt sbom.cdx.json copyright changelog; do
       grep -q "/usr/share/doc/.*/$file" "$work/content" || fail "$deb has no $file"
     done
+    for file in $(awk '/\/usr\/bin\/./ {sub(".*/", "", $6); print $6}' "$work/content"); do
+      grep -qE "/usr/share/man/man[18]/$file\.[18]\.gz$" "$work/content" || fail "$deb has no manual page of $file"
+    done
     awk '{print $1}' "$work/content" | grep -qE '^-.......w.|^-..s|^-.....s' && fail "$deb has a file that is open or set-uid"
   done
   size="$(stat -c %s "$(agent_of "$arch" "$release")")"

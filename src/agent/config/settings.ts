@@ -132,6 +132,21 @@ export function parseSettings(text: string, path: string): Settings {
 }
 
 /**
+ * Where the agent's files lie according to a settings file that has mistakes elsewhere; the defaults where it does not
+ * tell. Good for asking a running agent, never for starting one.
+ */
+export async function usualPaths(path: string): Promise<Settings['paths']> {
+  let paths: unknown;
+  try {
+    ({ paths } = parse(await readFile(path, 'utf8')));
+  } catch {
+    // Unreadable or no TOML: told by loadSettings, which was tried first.
+  }
+  const file: unknown = { paths };
+  return withDefaults(paths !== undefined && Value.Check(SettingsSchema, file) ? file : {}).paths;
+}
+
+/**
  * Reads the settings file. The default file may be missing: then the defaults hold.
  * @throws SETTINGS_UNREADABLE, SETTINGS_SYNTAX, SETTINGS_INVALID.
  */

@@ -1,4 +1,5 @@
-import { toTpeError } from '../../common/errors/tpe-error';
+import { withDeadline } from '../../common/deadline';
+import { TpeError, toTpeError } from '../../common/errors/tpe-error';
 import { version } from '../../common/version';
 import type { ProvisioningStatus } from '../../protocol/api-types';
 import type { AzureProvisioningSettings } from '../config/azure-rules';
@@ -59,12 +60,25 @@ export async function ekReport(sources: LocalSources): Promise<EkReport> {
   };
 }
 
+/** A person waits for the answer: a TPM that says nothing for so long is told as such, whatever it says later. */
+const TPM_PATIENCE_MS = 3000;
+
 export async function statusReport(sources: LocalSources): Promise<StatusReport> {
   const { identity, live } = sources;
-  const tpm = await factOr(async () => {
-    await (await sources.tpm()).info();
-    return undefined;
-  });
+  const tpm = await withDeadline(
+    factOr(async () => {
+      await (await sources.tpm()).info();
+      return undefined;
+    }),
+    TPM_PATIENCE_MS,
+    () =>
+      problemOf(
+        new TpeError('TPM_TIMEOUT', {
+          command: 'TPM2_GetCapability',
+          reason: `nothing came within ${TPM_PATIENCE_MS / 1000} s`,
+        }),
+      ),
+  );
   return {
     running: live !== undefined,
     version,

@@ -32,6 +32,8 @@ export const StatusReport = Type.Object({
   discovery: Type.Optional(Discovery),
   api: Type.Optional(Api),
   tpm: Type.Object({ available: Type.Boolean(), problem: Type.Optional(Problem) }),
+  /** What is wrong with the settings file; the agent runs with those that it read before. */
+  settings: Type.Optional(Problem),
 });
 export type StatusReport = Static<typeof StatusReport>;
 

@@ -1,3 +1,4 @@
+import { withDeadline } from '../../common/deadline';
 import { TpeError } from '../../common/errors/tpe-error';
 import type { Tpm } from './types';
 
@@ -27,14 +28,8 @@ export function lateTpm<T extends Tpm>(open: () => Promise<T>): T {
       async (tpm) => tpm.close(),
       () => undefined,
     );
-    let patience: NodeJS.Timeout | undefined;
-    const tired = new Promise<void>((resolve) => (patience = setTimeout(resolve, CLOSE_PATIENCE_MS)));
-    try {
-      // One that stays silent while it is opened is closed when it answers after all.
-      await Promise.race([closing, tired]);
-    } finally {
-      clearTimeout(patience);
-    }
+    // One that stays silent while it is opened is closed when it answers after all.
+    if (closing !== undefined) await withDeadline(closing, CLOSE_PATIENCE_MS, () => undefined);
   };
 
   return new Proxy({} as T, {

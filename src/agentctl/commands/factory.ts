@@ -7,6 +7,7 @@ import { finishFactoryReset, requestFactoryReset } from '../../agent/local/facto
 import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
 import { validate } from '../../common/validate';
 import { asOwnerOf } from '../as-owner';
+import { confirmReset } from '../confirm';
 import { recordName, writeRecord } from '../factory-record';
 import { columns, print } from '../output';
 import { type Session, ask } from '../session';
@@ -70,7 +71,12 @@ export async function init(session: Session, options: FactoryInitOptions): Promi
 /** A running agent resets itself when it starts again; without one the reset is done when the command returns. */
 const ResetAnswer = Type.Object({ restarting: Type.Boolean() });
 
-export async function reset(session: Session): Promise<number> {
+/** @param confirmed nobody is asked. Who wants JSON is a program, which has nobody to ask. */
+export async function reset(session: Session, confirmed: boolean): Promise<number> {
+  if (!confirmed && !session.json) {
+    const { device, paths } = session.settings;
+    await confirmReset((await asOwnerOf(paths.state, () => readDeviceIdentity(device))).serialNumber);
+  }
   const { value } = await ask(session, ResetAnswer, 'factoryReset', {}, async () => {
     await requestFactoryReset(session.settings.paths);
     await finishFactoryReset(session.settings.paths);

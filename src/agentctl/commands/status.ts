@@ -1,7 +1,9 @@
 import { statusReport } from '../../agent/local/facts';
 import { StatusReport } from '../../agent/local/reports';
-import { columns, print } from '../output';
-import { type Session, ask } from '../session';
+import { problemOf } from '../../agent/local/facts';
+import type { Settings } from '../../agent/config/settings';
+import { columns, print, printError } from '../output';
+import { type Session, ask, askRunning } from '../session';
 
 function lines(report: StatusReport): string[] {
   const { identity, provisioning, tpm } = report;
@@ -10,6 +12,9 @@ function lines(report: StatusReport): string[] {
     ['serial number', identity.serialNumber],
     ['model', identity.modelName],
     ['MAC address', identity.mac],
+    ...(report.settings === undefined
+      ? []
+      : [['settings', 'of before; the file has a mistake by now'] satisfies [string, string]]),
     ['TPM', tpm.available ? 'answers' : (tpm.problem?.message ?? 'does not answer')],
   ];
   if (provisioning !== undefined) {
@@ -30,8 +35,30 @@ function lines(report: StatusReport): string[] {
   return columns(rows);
 }
 
+/** More than the agent waits for its TPM: an agent that takes longer stands still. */
+const ANSWER_TIMEOUT_MS = 8000;
+
 export async function status(session: Session): Promise<number> {
-  const { value } = await ask(session, StatusReport, 'status', {}, statusReport);
+  const { value } = await ask(session, StatusReport, 'status', {}, statusReport, ANSWER_TIMEOUT_MS);
   print(session, value, () => lines(value));
+  // A TPM that was not waited for would keep the process until it answers.
+  if (value.tpm.problem?.code === 'TPM_TIMEOUT') process.exit(0);
   return 0;
+}
+
+/**
+ * The report of the agent that runs although the settings file has a mistake by now, with the mistake in it.
+ * @throws the mistake, where no agent runs.
+ */
+export async function statusWithBadSettings(
+  paths: Settings['paths'],
+  json: boolean,
+  mistake: unknown,
+): Promise<number> {
+  const report = await askRunning(paths, StatusReport, 'status', {}, ANSWER_TIMEOUT_MS);
+  if (report === undefined) throw mistake;
+  const value = { ...report, settings: problemOf(mistake) };
+  print({ json }, value, () => lines(value));
+  if (!json) printError({ json }, mistake);
+  return 1;
 }

@@ -49,6 +49,16 @@ export const agentctlErrors = defineErrors({
       'Clear it with tpm2_dictionarylockout --clear-lockout, or replace the TPM; it cannot leave the factory like this.',
     retryable: true,
   },
+  CONFIRMATION_MISSING: {
+    message: 'A factory reset cannot be undone, and there is no terminal to ask at',
+    advice: 'Nothing was changed. Repeat the command with --yes.',
+    retryable: false,
+  },
+  CONFIRMATION_REFUSED: {
+    message: 'The factory reset was not confirmed',
+    advice: 'Nothing was changed. Type the serial number as it is shown, or "reset"; a script passes --yes.',
+    retryable: false,
+  },
   CHECK_UNKNOWN: {
     message: 'There is no check named {id}',
     advice: 'The names are in the output of "tpe-agentctl check" and in docs/reference/checks.md.',

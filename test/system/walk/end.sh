@@ -13,7 +13,9 @@ walk_cleared() {
 }
 
 walk_reset() {
-  ctl factory reset >/dev/null
+  ctl factory reset </dev/null >/dev/null 2>"$work/reset.log" && fail "a reset without a terminal asked nobody"
+  grep -q CONFIRMATION_MISSING "$work/reset.log" || fail "the refused reset does not say why: $(cat "$work/reset.log")"
+  ctl factory reset --yes >/dev/null
   as_new() { state_is unconfigured && [ "$(login_status "$password")" = 200 ]; }
   wait_for 240 "the reset" as_new
   [ "$(login_status 'admin@123')" = 401 ] || fail "the well-known password works after the reset"

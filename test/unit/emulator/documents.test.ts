@@ -27,7 +27,7 @@ test('every fault point, action, counter and setting is documented', () => {
 });
 
 test('every option of the program is documented', () => {
-  const source = readFileSync(join(__dirname, '../../../src/emulator/main.ts'), 'utf8');
+  const source = readFileSync(join(__dirname, '../../../src/emulator/command-line.ts'), 'utf8');
   const options = [...source.matchAll(/ption\('(--[a-z-]+) /g)].map(([, name]) => name);
   expect(options.length).toBeGreaterThan(6);
   for (const option of options) expect(read('emulator.md')).toContain(`| \`${option} `);

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildProgram } from '../../../src/provision/cli/program';
 import { bashCompletion, fishCompletion, zshCompletion } from '../../../src/provision/cli/completion';
-import { manualPage } from '../../../src/provision/cli/manual';
 
 const docs = join(__dirname, '../../../docs');
 const program = buildProgram({
@@ -13,10 +12,6 @@ const program = buildProgram({
   exit: () => undefined,
 });
 const flags = program.commands.flatMap(({ options }) => options.map(({ long }) => String(long)));
-
-test('the manual page in the repository is the one that the program describes', async () => {
-  expect(await readFile(join(docs, 'man/tpe-provision.1'), 'utf8')).toBe(manualPage(program));
-});
 
 test('every flag and every command is in the reference', async () => {
   const text = await readFile(join(docs, 'reference/tpe-provision.md'), 'utf8');

@@ -1,0 +1,110 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { atTerminal, ctl, json } from '../support/agentctl';
+import { Gateway } from '../support/gateway';
+import { type Swtpm, startSwtpm } from '../support/swtpm';
+import { withTempFolder } from '../support/temp';
+import { startTpmProxy } from '../support/tpm-proxy';
+
+let tpm: Swtpm;
+let gateway: Gateway | undefined;
+
+beforeAll(async () => {
+  tpm = await startSwtpm();
+});
+
+afterEach(async () => {
+  await gateway?.stop();
+  gateway = undefined;
+});
+
+afterAll(() => tpm.stop());
+
+async function started(folder: string): Promise<Gateway> {
+  gateway = new Gateway({ folder, tcti: tpm.tcti });
+  await gateway.start();
+  return gateway;
+}
+
+test('factory reset is confirmed: typed at a terminal, with --yes where there is none', async () => {
+  await withTempFolder(async (folder) => {
+    const { config } = await started(folder);
+    await gateway!.takeOver();
+    await gateway!.stop();
+    const accounts = join(gateway!.stateFolder, 'accounts.json');
+    const before = await readFile(accounts, 'utf8');
+
+    const refused = await ctl('factory', 'reset', '--config', config);
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('CONFIRMATION_MISSING')]);
+    expect(refused.err).toContain('--yes');
+    // Another gateway's number, nothing at all, Ctrl-C and Ctrl-D.
+    for (const typed of ['TAICB1046772\n', '\n', '\x03', '\x04']) {
+      const { code, said } = await atTerminal(typed, 'factory', 'reset', '--config', config);
+      expect([typed, code, said]).toEqual([typed, 1, expect.stringContaining('CONFIRMATION_REFUSED')]);
+      expect(said).toContain('TAICB1046771');
+    }
+    expect(await readFile(accounts, 'utf8')).toBe(before);
+
+    const done = await atTerminal('TAICB1046771\n', 'factory', 'reset', '--config', config);
+    expect([done.code, done.said]).toEqual([0, expect.stringContaining('as new')]);
+    await expect(readFile(accounts, 'utf8')).rejects.toThrow('ENOENT');
+    expect(await ctl('factory', 'reset', '--config', config, '--yes')).toMatchObject({ code: 0 });
+  });
+});
+
+test('status answers in seconds on a TPM that says nothing, with and without an agent', async () => {
+  await withTempFolder(async (folder) => {
+    const proxy = await startTpmProxy(tpm);
+    try {
+      gateway = new Gateway({ folder, tcti: proxy.tcti });
+      await gateway.start();
+      const { config } = gateway;
+      proxy.onResponse = () => 'silent';
+      const silent = { tpm: { available: false, problem: { code: 'TPM_TIMEOUT' } } };
+      const askedAt = performance.now();
+      expect(await json('status', '--config', config)).toMatchObject({ running: true, ...silent });
+      // The TPM's own time-out is a minute and a half.
+      expect(performance.now() - askedAt).toBeLessThan(30_000);
+
+      proxy.onResponse = () => undefined;
+      await gateway.stop();
+      proxy.onResponse = () => 'silent';
+      const aloneAt = performance.now();
+      expect(await json('status', '--config', config)).toMatchObject({ running: false, ...silent });
+      expect(performance.now() - aloneAt).toBeLessThan(30_000);
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+test('status asks an agent that stands still for seconds only', async () => {
+  await withTempFolder(async (folder) => {
+    const { config } = await started(folder);
+    process.kill(gateway!.process!.pid, 'SIGSTOP');
+    try {
+      const { code, err } = await ctl('status', '--config', config);
+      expect([code, err]).toEqual([1, expect.stringContaining('no answer within 8 s')]);
+    } finally {
+      process.kill(gateway!.process!.pid, 'SIGCONT');
+    }
+  });
+});
+
+test('status of an agent whose settings file has a mistake by now tells both', async () => {
+  await withTempFolder(async (folder) => {
+    const { config } = await started(folder);
+    const good = await readFile(config, 'utf8');
+    await writeFile(config, `${good}\n[log]\nlevel = "loud"\n`);
+    const { code, out } = await ctl('status', '--json', '--config', config);
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({
+      running: true,
+      identity: { serialNumber: 'TAICB1046771' },
+      settings: { code: 'SETTINGS_INVALID', message: expect.stringContaining('log.level') as string },
+    });
+    const read = await ctl('status', '--config', config);
+    expect(read.out).toContain('TAICB1046771');
+    expect(read.err).toMatch(/config\.toml:\d+: log\.level/);
+  });
+});
