@@ -111,6 +111,7 @@ void Connection::explain(Failure& failure) {
   if (failure.kind != "rc" || answeredByTpm(failure.rc)) return;
   if (guard_ && guard_->fault() == TctiGuard::Fault::silent) failure.kind = "timeout";
   if (guard_ && guard_->fault() == TctiGuard::Fault::malformed) failure.kind = "malformed";
+  if (guard_ && guard_->fault() == TctiGuard::Fault::tpm12) failure.kind = "tpm12";
   if (guard_ && guard_->fault() != TctiGuard::Fault::none) failure.reason = guard_->faultReason();
   close();
 }

@@ -10,7 +10,7 @@ namespace tpe {
 struct Failure {
   /**
    * `rc`: a TPM or tpm2-tss return code; `blob`: a sized field or a key type is wrong; `keyBlob`: the same in a stored key; `unsuitable`: an object at a
-   * well-known handle is not what it must be; `ekChanged`, `noIdentityKey`, `closed`, `timeout`, `malformed`.
+   * well-known handle is not what it must be; `ekChanged`, `noIdentityKey`, `closed`, `timeout`, `malformed`, `tpm12`.
    */
   std::string kind;
   /** TPM command, e.g. `TPM2_Import`, or the step that failed. */

@@ -90,13 +90,17 @@ uint32_t readBigEndian(const uint8_t* bytes, size_t count) {
   return value;
 }
 
+bool isFromTpm12(const uint8_t* response, size_t size) {
+  return size >= kHeaderSize && readBigEndian(response, 2) == TPM2_ST_RSP_COMMAND;
+}
+
 const char* whatIsMalformed(uint32_t commandCode, const uint8_t* response, size_t size) {
   if (size < kHeaderSize) return "the response is shorter than its header";
   if (readBigEndian(response + 2, 4) != size) return "the response is not as long as its header says";
   const uint32_t tag = readBigEndian(response, 2);
   const uint32_t code = readBigEndian(response + 6, 4);
   if (code != TPM2_RC_SUCCESS) {
-    if (tag != TPM2_ST_NO_SESSIONS && tag != TPM2_ST_RSP_COMMAND) return "a refusal has the wrong tag";
+    if (tag != TPM2_ST_NO_SESSIONS) return "a refusal has the wrong tag";
     return size == kHeaderSize ? nullptr : "a refusal carries parameters";
   }
   Walk walk(response, size, kHeaderSize);

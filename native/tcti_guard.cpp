@@ -82,8 +82,9 @@ TSS2_RC TctiGuard::fetch() {
     const TSS2_RC rc = await();
     if (rc != TSS2_RC_SUCCESS) return rc;
     const uint32_t commandCode = readBigEndian(command_.data() + 6, 4);
+    if (isFromTpm12(response_.data(), response_.size())) return refuse(Fault::tpm12, "its answers are those of a TPM 1.2");
     const char* wrong = whatIsMalformed(commandCode, response_.data(), response_.size());
-    if (wrong != nullptr) return refuse(wrong);
+    if (wrong != nullptr) return refuse(Fault::malformed, wrong);
     const bool busy = isBusy(readBigEndian(response_.data() + 6, 4));
     if (!busy || std::chrono::steady_clock::now() + pause > giveUp) return rc;
     {
@@ -116,8 +117,8 @@ TSS2_RC TctiGuard::await() {
   return TSS2_TCTI_RC_IO_ERROR;
 }
 
-TSS2_RC TctiGuard::refuse(const std::string& reason) {
-  fault_ = Fault::malformed;
+TSS2_RC TctiGuard::refuse(Fault fault, const std::string& reason) {
+  fault_ = fault;
   reason_ = reason;
   response_.clear();
   return TSS2_TCTI_RC_MALFORMED_RESPONSE;

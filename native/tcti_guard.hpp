@@ -51,7 +51,7 @@ class CommandWatch {
  */
 class TctiGuard {
  public:
-  enum class Fault { none, silent, malformed };
+  enum class Fault { none, silent, malformed, tpm12 };
 
   /** Takes ownership of `inner`. */
   TctiGuard(TSS2_TCTI_CONTEXT* inner, const Deadlines& deadlines, std::shared_ptr<CommandWatch> watch);
@@ -81,7 +81,7 @@ class TctiGuard {
   TSS2_RC send();
   TSS2_RC fetch();
   TSS2_RC await();
-  TSS2_RC refuse(const std::string& reason);
+  TSS2_RC refuse(Fault fault, const std::string& reason);
   std::chrono::milliseconds deadline() const;
 
   Outer outer_;

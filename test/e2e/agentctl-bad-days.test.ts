@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { atTerminal, ctl, json } from '../support/agentctl';
 import { Gateway } from '../support/gateway';
@@ -76,6 +76,35 @@ test('status answers in seconds on a TPM that says nothing, with and without an 
       await proxy.stop();
     }
   });
+});
+
+test('a TPM 1.2 is named, by the agent, by check and in the factory, and nothing is made on it', async () => {
+  const old = await startSwtpm({ version: '1.2' });
+  try {
+    await withTempFolder(async (folder) => {
+      gateway = new Gateway({ folder, tcti: old.tcti });
+      await gateway.start();
+      const { config } = gateway;
+      const named = { code: 'TPM_VERSION_UNSUPPORTED' };
+      expect(await json('status', '--config', config)).toMatchObject({
+        running: true,
+        tpm: { available: false, problem: named },
+      });
+      const check = JSON.parse((await ctl('check', '--json', '--config', config)).out) as {
+        checks: { id: string; result: string; detail: string }[];
+      };
+      expect(check.checks.find(({ id }) => id === 'tpm-version')).toMatchObject({
+        result: 'fatal',
+        detail: 'this is a TPM 1.2',
+      });
+      const init = await ctl('factory', 'init', '--config', config, '--output', join(folder, 'records'));
+      expect([init.code, init.err]).toEqual([1, expect.stringContaining('TPM_VERSION_UNSUPPORTED')]);
+      expect(init.err).toContain('U-Boot variable "tpm2"');
+      await expect(readdir(join(folder, 'records'))).rejects.toThrow('ENOENT');
+    });
+  } finally {
+    await old.stop();
+  }
 });
 
 test('status asks an agent that stands still for seconds only', async () => {

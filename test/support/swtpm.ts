@@ -21,6 +21,8 @@ export interface SwtpmOptions {
   readonly ekCert?: boolean;
   /** Folder that keeps the TPM's state; it is made when absent and survives stop(). Default: a temporary one. */
   readonly stateDir?: string;
+  /** Of another age. */
+  readonly version?: '1.2';
 }
 
 /** A software TPM of its own for one test. */
@@ -56,14 +58,14 @@ async function whenExited(child: ChildProcess): Promise<void> {
 }
 
 /** Starts swtpm and waits until it listens. */
-async function spawnSwtpm(stateDir: string, socket: string): Promise<ChildProcess> {
+async function spawnSwtpm(stateDir: string, socket: string, version: '1.2' | '2.0'): Promise<ChildProcess> {
   // Written after both sockets listen.
   const pidFile = join(stateDir, 'swtpm.pid');
   await Promise.all([pidFile, socket, `${socket}.ctrl`].map(async (path) => await rm(path, { force: true })));
   const child = spawn(
     'swtpm',
     [
-      ...['socket', '--tpm2', '--tpmstate', `dir=${stateDir}`],
+      ...['socket', ...(version === '2.0' ? ['--tpm2'] : []), '--tpmstate', `dir=${stateDir}`],
       ...['--server', `type=unixio,path=${socket}`],
       ...['--ctrl', `type=unixio,path=${socket}.ctrl`],
       ...['--pid', `file=${pidFile}`, '--flags', 'not-need-init,startup-clear'],
@@ -139,13 +141,14 @@ export async function startSwtpm(options: SwtpmOptions = {}): Promise<Swtpm> {
   if (options.ekCert) await makeEkCertificates(stateDir, caFolder);
 
   const socket = join(temporary, 'socket');
-  let current = await spawnSwtpm(stateDir, socket);
+  const version = options.version ?? '2.0';
+  let current = await spawnSwtpm(stateDir, socket, version);
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     current.kill(signal);
     await whenExited(current);
   };
   const start = async (): Promise<void> => {
-    current = await spawnSwtpm(stateDir, socket);
+    current = await spawnSwtpm(stateDir, socket, version);
   };
   return {
     tcti: `swtpm:path=${socket}`,

@@ -49,6 +49,8 @@ export function toTpmError(
       return new TpeError('TPM_TIMEOUT', common, options);
     case 'malformed':
       return new TpeError('TPM_RESPONSE_MALFORMED', common, options);
+    case 'tpm12':
+      return new TpeError('TPM_VERSION_UNSUPPORTED', common, options);
     default:
       return new TpeError('INTERNAL', { reason: `${error.kind}: ${reason}` }, options);
   }

@@ -67,7 +67,7 @@ const version: Check = {
   async run({ facts, machine }) {
     if (!isProblem(facts.tpm)) return ok(`2.0, revision ${facts.tpm.specRevision}`);
     const major = (await machine.read('/sys/class/tpm/tpm0/tpm_version_major'))?.trim();
-    if (major === '1') {
+    if (major === '1' || facts.tpm.code === 'TPM_VERSION_UNSUPPORTED') {
       return finding(
         'fatal',
         'this is a TPM 1.2',

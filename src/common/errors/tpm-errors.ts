@@ -41,6 +41,13 @@ export const tpmErrors = defineErrors({
     status: 502,
     retryable: true,
   },
+  TPM_VERSION_UNSUPPORTED: {
+    message: 'This is a TPM 1.2: it does not know {command}',
+    advice:
+      'DPS attestation needs a TPM 2.0: on models that can be both, set the U-Boot variable "tpm2" to 1 and start again.',
+    status: 503,
+    retryable: false,
+  },
   TPM_BUSY: {
     message: 'The TPM was still busy when {command} was given up ({hex})',
     advice: 'Nothing to do: the agent asks again later.',

@@ -43,6 +43,7 @@ test.each<[string, string, number, Verb, string]>([
   ['noIdentityKey', 'TPM2_HMAC', 0, 'load', 'TPM_NO_IDENTITY_KEY'],
   ['timeout', 'TPM2_HMAC', 0xa000a, 'load', 'TPM_TIMEOUT'],
   ['malformed', 'TPM2_HMAC', 0xa0012, 'load', 'TPM_RESPONSE_MALFORMED'],
+  ['tpm12', 'TPM2_GetCapability', 0xa0012, 'other', 'TPM_VERSION_UNSUPPORTED'],
   ['closed', '', 0, 'other', 'TPM_CLOSED'],
   ['queueFull', '', 0, 'other', 'TPM_QUEUE_FULL'],
   ['internal', '', 0, 'other', 'INTERNAL'],
