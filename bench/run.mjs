@@ -1,4 +1,5 @@
 // Runs the benches. Every figure is taken beside its peer in the same run, so the ratio is what counts.
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -8,13 +9,18 @@ import { load, machine, revision, versions } from './lib/machine.mjs';
 import { plot } from './lib/plot.mjs';
 import { readResults, writeResults } from './lib/results.mjs';
 import { table } from './lib/table.mjs';
+import { target } from './lib/target.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const available = readdirSync(join(here, 'groups'))
   .filter((file) => file.endsWith('.mjs'))
   .map((file) => basename(file, '.mjs'));
 
-const USAGE = `usage: npm run bench -- [GROUP …] [--quick] [--json FILE] [--plots FOLDER] [--write] [--from FILE …] [--check]
+/** What makes sense where every instruction is emulated. */
+const EMULATED = ['size', 'start', 'tpm', 'registration'];
+
+const USAGE = `usage: npm run bench -- [GROUP …] [--quick] [--json FILE] [--plots FOLDER] [--write] [--from FILE …]
+                           [--arch ARCH] [--check]
 
   GROUP           ${available.join(', ')}; all of them unless named
   --quick         fewer and shorter rounds
@@ -22,6 +28,7 @@ const USAGE = `usage: npm run bench -- [GROUP …] [--quick] [--json FILE] [--pl
   --plots FOLDER  where the SVG of each group goes; bench/out unless said otherwise
   --write         put the results into docs/reference/benchmarks.md and bench/results.json
   --from FILE     take the results of an earlier --json instead of running; may be given several times
+  --arch ARCH     measure on arm64 or armhf under user-mode emulation; ${EMULATED.join(', ')} unless named
   --check         run the groups of bench/baseline.json in their short form and fail when a ratio is worse than there
 `;
 
@@ -35,6 +42,7 @@ function parse() {
         plots: { type: 'string', default: join(here, 'out') },
         write: { type: 'boolean', default: false },
         from: { type: 'string', multiple: true, default: [] },
+        arch: { type: 'string' },
         check: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -58,6 +66,17 @@ const unknown = positionals.filter((name) => !available.includes(name));
 if (unknown.length > 0) refuse(`there is no group ${unknown.join(', ')}`);
 if (options.write && options.quick) refuse('the page is made of whole runs: leave --quick or --write out');
 
+if (options.write && options.arch !== undefined)
+  refuse('the page is of this machine: leave --arch or --write out');
+if (options.arch !== undefined && process.env.TPE_BENCH_TARGET === undefined) {
+  const inherit = { stdio: 'inherit' };
+  const { status } = spawnSync('bash', [join(here, 'emulated.sh'), options.arch], inherit);
+  if (status !== 0) process.exit(status ?? 1);
+  const file = join(here, '../.cache/emulated', options.arch, 'target.json');
+  // Once more, because what this has loaded already knows what it measures on.
+  const env = { ...process.env, TPE_BENCH_TARGET: file };
+  process.exit(spawnSync(process.execPath, process.argv.slice(1), { ...inherit, env }).status ?? 1);
+}
 const baseline = options.check ? JSON.parse(readFileSync(join(here, 'baseline.json'), 'utf8')) : undefined;
 const quick = options.quick || baseline !== undefined;
 mkdirSync(options.plots, { recursive: true });
@@ -73,6 +92,8 @@ async function runGroup(group) {
     writeFileSync(join(options.plots, `${name}.svg`), svg);
   };
   const figures = await run({ quick, draw });
+  // A bar is for a machine; emulation has its own cost for each system call and each other thread.
+  if (target.name !== undefined) for (const figure of Object.values(figures)) delete figure.bar;
   const circumstances = {
     group,
     quick,
@@ -90,7 +111,10 @@ async function runGroup(group) {
 
 const results = {};
 for (const file of options.from) Object.assign(results, readResults(file));
-const wanted = positionals.length > 0 ? positionals : (baseline?.groups ?? available);
+const wanted =
+  positionals.length > 0
+    ? positionals
+    : (baseline?.groups ?? (options.arch === undefined ? available : EMULATED));
 for (const group of options.from.length > 0 ? [] : wanted) {
   Object.assign(results, await runGroup(group));
   // Kept as it goes: a group that fails must not take the others with it.

@@ -5,8 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { compare, report } from '../lib/figure.mjs';
-import { compile, program, startPeer } from '../lib/peer.mjs';
-import { Rig } from '../lib/rig.mjs';
+import { command, compile, program, startPeer } from '../lib/peer.mjs';
+import { Rig, nodeInUse } from '../lib/rig.mjs';
 
 const BAR = 1.3;
 const LIBRARIES = ['tss2-esys', 'tss2-mu', 'tss2-tctildr', 'openssl'];
@@ -25,24 +25,24 @@ export async function run({ quick }) {
     const line = JSON.stringify(cloud);
     const [dpsPort, hubPort] = [cloud.dps, cloud.hub].map((url) => url.slice(url.lastIndexOf(':') + 1));
     const enrolling = [await program(rig.folder, 'enroll'), tcti, line, 'ours', 'least', 'microsoft'];
-    const enrolled = spawnSync(process.execPath, enrolling, { encoding: 'utf8' });
+    const enrolled = spawnSync(nodeInUse(), enrolling, { encoding: 'utf8' });
     if (enrolled.status !== 0) throw new Error(enrolled.stderr);
 
     const state = join(rig.folder, 'state');
     mkdirSync(state, { mode: 0o700 });
     const own = await program(rig.folder, 'registration-ours');
-    const ours = await start(process.execPath, [own, state, tcti, 'ours', line]);
+    const ours = await start(nodeInUse(), [own, state, tcti, 'ours', line]);
     const sources = ['registration_peer.c', 'esys_calls.c', 'tls_client.c'];
     const least = compile(rig.folder, 'registration_peer', sources, LIBRARIES);
-    const c = await start(least, [tcti, cloud.ca, dpsPort, hubPort, cloud.idScope, 'least']);
+    const c = await start(...command(least, [tcti, cloud.ca, dpsPort, hubPort, cloud.idScope, 'least']));
     const theirs = await program(rig.folder, 'registration-microsoft');
     const socket = tcti.slice('swtpm:path='.length);
-    const microsoft = await start(process.execPath, [theirs, socket, 'microsoft', line]);
+    const microsoft = await start(nodeInUse(), [theirs, socket, 'microsoft', line]);
 
     const samples = { first: [], ours: [], c: [], esys: [], microsoft: [] };
     for (let round = 0; round <= (quick ? 5 : 30); round += 1) {
       const taken = Number(await ours.ask());
-      const [whole, inTpm] = (await c.ask()).split(' ').map((nanoseconds) => Number(nanoseconds) / 1e6);
+      const [whole, inTpm] = JSON.parse(await c.ask()).map((nanoseconds) => nanoseconds / 1e6);
       const other = Number(await microsoft.ask());
       // The first one loads and compiles.
       if (round === 0) {

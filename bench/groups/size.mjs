@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { compare } from '../lib/figure.mjs';
 import { root } from '../lib/rig.mjs';
+import { target } from '../lib/target.mjs';
 
 const MB = 1e6;
 const LIMIT_MB = 5;
@@ -23,6 +24,7 @@ export function run() {
     'tpe_tpm.node',
     'tpe_system.node',
   ];
-  const value = files.reduce((sum, name) => sum + sizeOf(join(root, 'dist', name)), 0) / MB;
+  const folderOf = (name) => (name.endsWith('.node') ? target.addons : undefined) ?? join(root, 'dist');
+  const value = files.reduce((sum, name) => sum + sizeOf(join(folderOf(name), name)), 0) / MB;
   return { 'size.agent': compare([value], [PEER_MB], { unit: 'MB', bar: LIMIT_MB / PEER_MB }) };
 }

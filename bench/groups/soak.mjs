@@ -20,37 +20,41 @@ const CONNECTIONS = 8;
 class Soak {
   constructor(rig, agent, ports, password) {
     Object.assign(this, { rig, agent, ports, password });
-    this.https = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   }
 
   async ask(what) {
     return JSON.parse(await this.agent.ask(what));
   }
 
-  async api(method, path, more) {
-    const { status, body } = await call(this.ports.apiPort, method, path, { ...more, agent: this.https });
-    if (status !== 200) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(body)}`);
-    return body;
-  }
-
-  /** Logs in, as somebody would each morning. */
-  async login() {
-    const body = { acceptEULA: true, name: 'admin', password: this.password };
-    return (await this.api('POST', '/auth', { body })).data.token;
+  /** Logs in, as somebody would each morning, and hands out a function that calls; kept-alive connections end with it. */
+  async session(work) {
+    const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+    const api = async (method, path, more) => {
+      const { status, body } = await call(this.ports.apiPort, method, path, { ...more, agent });
+      if (status !== 200) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(body)}`);
+      return body.data;
+    };
+    try {
+      const body = { acceptEULA: true, name: 'admin', password: this.password };
+      const { token } = await api('POST', '/auth', { body });
+      return await work((path) => api('GET', path, { token }));
+    } finally {
+      agent.destroy();
+    }
   }
 
   async calls(count) {
-    const token = await this.login();
     let left = count;
-    const client = async () => {
-      while ((left -= 1) >= 0) await this.api('GET', '/device/general', { token });
-    };
-    await Promise.all(Array.from({ length: CONNECTIONS }, client));
+    await this.session(async (get) => {
+      const client = async () => {
+        while ((left -= 1) >= 0) await get('/device/general');
+      };
+      await Promise.all(Array.from({ length: CONNECTIONS }, client));
+    });
   }
 
   async counters() {
-    const { data } = await this.api('GET', '/provisioning', { token: await this.login() });
-    return data.counters;
+    return (await this.session((get) => get('/provisioning'))).counters;
   }
 
   /** One day; CPU time in milliseconds, then what the process holds after a collection. */
@@ -145,7 +149,6 @@ export async function run({ quick, draw }) {
       'soak.renewals': report([tokens], 'tokens'),
     };
   } finally {
-    soak?.https.destroy();
     await soak?.agent.close();
     await rig.close();
   }

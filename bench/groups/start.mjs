@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { Rig, cpuMs, median, nodeOfMajor, root } from '../lib/rig.mjs';
+import { target } from '../lib/target.mjs';
 
 /** The sources transpiled file by file, dependencies from node_modules: how such a daemon usually runs. */
 async function unbundled() {
@@ -45,7 +46,7 @@ export async function run({ quick }) {
   try {
     const program = await unbundled();
     const figures = {};
-    for (const major of [22, 20]) {
+    for (const major of target.majors) {
       const node = nodeOfMajor(major);
       const config = rig.agentConfig({ tcti: await rig.swtpm() });
       const env = { NODE_COMPILE_CACHE: join(rig.folder, `compile-cache-${major}`) };

@@ -1,93 +1,35 @@
-// The TPM through the addon, beside a plain C loop over the same ESYS calls and beside azure-iot-security-tpm, all on one
-// swtpm, in turn. EK and SRK are persistent, as after the factory step.
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+// The TPM through the addon, beside a plain C loop over the same ESYS calls and beside azure-iot-security-tpm: one process
+// each, all on one swtpm, in turn. EK and SRK are persistent, as after the factory step.
 import { join } from 'node:path';
-import { load } from '../lib/bundle.mjs';
 import { against, compare } from '../lib/figure.mjs';
-import { compile, startPeer } from '../lib/peer.mjs';
-import { Rig, median, percentile } from '../lib/rig.mjs';
+import { command, compile, program, startPeer } from '../lib/peer.mjs';
+import { Rig, median, nodeInUse, percentile } from '../lib/rig.mjs';
 
 const OVERLAPPED = 1000;
-const DATA = Buffer.alloc(96, 'token');
 /** Longest delay of the event loop during a TPM call, p99. */
 const LOOP_BAR_MS = 2;
-
-const SOURCES = `
-export { openTpm } from './src/agent/tpm';
-export { wrapForTpm } from './src/emulator/tpm/authentication-key';
-export { parseStorageKey } from './src/emulator/tpm/public-area';
-export { securityClient } from './test/interop/support/microsoft-device';
-`;
-
 const LIBRARIES = ['tss2-esys', 'tss2-mu', 'tss2-tctildr'];
-
-/** Microseconds of each of `count` operations of the C program. */
-async function askC(peer, what, count) {
-  const answer = await peer.ask(`${what} ${count}`);
-  return answer
-    .trim()
-    .split(' ')
-    .map((nanoseconds) => Number(nanoseconds) / 1000);
-}
-
-async function each(count, operation) {
-  const taken = [];
-  for (let i = 0; i < count; i += 1) {
-    const from = performance.now();
-    await operation();
-    taken.push((performance.now() - from) * 1000);
-  }
-  return taken;
-}
-
-/** Milliseconds that a 1 ms timer comes late while `work` runs. */
-async function lateness(work) {
-  const late = [];
-  let due = performance.now() + 1;
-  const timer = setInterval(() => {
-    late.push(Math.max(0, performance.now() - due));
-    due = performance.now() + 1;
-  }, 1);
-  await work();
-  clearInterval(timer);
-  return late;
-}
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 export async function run({ quick }) {
   const rig = new Rig();
   const closing = [];
-  try {
-    const { openTpm, wrapForTpm, parseStorageKey, securityClient } = await load(rig.folder, SOURCES);
-    const tcti = await rig.swtpm();
-    const tpm = await openTpm({ tcti });
-    closing.push(() => tpm.close());
-    await tpm.persistPrimaries();
-    const [ek, srk] = [await tpm.endorsementKey(), await tpm.storageRootKey()].map((key) =>
-      parseStorageKey(key.public.toString('base64')),
-    );
-    const blob = wrapForTpm(ek, srk, randomBytes(32), 'https://example.azure-devices.net');
-    const key = await tpm.activateIdentityKey(blob);
-    await tpm.loadIdentityKey(key);
-    const files = Object.entries({ public: key.public, private: key.private, blob }).map(([name, bytes]) => {
-      const path = join(rig.folder, name);
-      writeFileSync(path, bytes);
-      return path;
-    });
-    const peer = await startPeer(
-      compile(rig.folder, 'esys_peer', ['esys_peer.c', 'esys_calls.c'], LIBRARIES),
-      [tcti, ...files],
-    );
+  const start = async (...started) => {
+    const peer = await startPeer(...started);
     closing.push(() => peer.close());
-
-    const microsoft = securityClient({ socket: tcti.slice('swtpm:path='.length) }, 'bench');
-    const callback = (start) =>
-      new Promise((done, refuse) => start((error, value) => (error ? refuse(error) : done(value))));
-    await callback((done) => microsoft.getEndorsementKey(done));
-    await callback((done) => microsoft.getStorageRootKey(done));
-    await callback((done) => microsoft.activateIdentityKey(blob, done));
+    return async (what) => JSON.parse(await peer.ask(what));
+  };
+  try {
+    const tcti = await rig.swtpm();
+    const files = ['public', 'private', 'blob'].map((name) => join(rig.folder, name));
+    const own = await program(rig.folder, 'tpm-ours');
+    const ours = await start(nodeInUse(), [own, tcti, rig.folder]);
+    const least = compile(rig.folder, 'esys_peer', ['esys_peer.c', 'esys_calls.c'], LIBRARIES);
+    const peer = await start(...command(least, [tcti, ...files]));
+    const c = async (what) => (await peer(what)).map((nanoseconds) => nanoseconds / 1000);
+    const theirs = await program(rig.folder, 'tpm-microsoft');
+    const microsoft = await start(nodeInUse(), [theirs, tcti.slice('swtpm:path='.length), files[2]]);
 
     const signs = quick ? 200 : 1000;
     const activations = quick ? 10 : 40;
@@ -101,16 +43,12 @@ export async function run({ quick }) {
       activateC: [],
     };
     for (let round = 0; round <= (quick ? 3 : 9); round += 1) {
-      const signC = await askC(peer, 'sign', signs);
-      const sign = await each(signs, () => tpm.sign(DATA));
-      const from = performance.now();
-      await Promise.all(Array.from({ length: OVERLAPPED }, () => tpm.sign(DATA)));
-      const overlapped = ((performance.now() - from) * 1000) / OVERLAPPED;
-      const signMicrosoft = await each(signs / 4, () =>
-        callback((done) => microsoft.signWithIdentity(DATA, done)),
-      );
-      const activateC = await askC(peer, 'activate', activations);
-      const activate = await each(activations, () => tpm.activateIdentityKey(blob));
+      const signC = await c(`sign ${signs}`);
+      const sign = await ours(`sign ${signs}`);
+      const [overlapped] = await ours(`together ${OVERLAPPED}`);
+      const signMicrosoft = await microsoft(`sign ${signs / 4}`);
+      const activateC = await c(`activate ${activations}`);
+      const activate = await ours(`activate ${activations}`);
       // The first round warms up.
       if (round === 0) continue;
       samples.sign.push(median(sign));
@@ -123,11 +61,10 @@ export async function run({ quick }) {
     }
     const late = { busy: [], idle: [] };
     for (let round = 0; round < (quick ? 3 : 7); round += 1) {
-      const signing = await lateness(() => each(signs * 2, () => tpm.sign(DATA)));
-      const activating = await lateness(() => each(activations * 2, () => tpm.activateIdentityKey(blob)));
-      const idle = await lateness(() => new Promise((done) => setTimeout(done, quick ? 500 : 2000)));
+      const signing = await ours(`late sign ${signs * 2}`);
+      const activating = await ours(`late activate ${activations * 2}`);
       late.busy.push(Math.max(percentile(signing, 99), percentile(activating, 99)));
-      late.idle.push(percentile(idle, 99));
+      late.idle.push(percentile(await ours(`late idle ${quick ? 500 : 2000}`), 99));
     }
     return {
       'tpm.sign': compare(samples.sign, samples.signC, { unit: 'µs', bar: 1.5 }),

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { lazyDependencies } from '../../scripts/lazy-dependencies.mjs';
 import { root } from './rig.mjs';
+import { target } from './target.mjs';
 
 const ADDONS = ['tpe_tpm.node', 'tpe_system.node'];
 
@@ -20,7 +21,7 @@ function linkOnce(target, path) {
  */
 export async function bundle(folder, contents, { name = 'bundle.cjs', asBuilt = false } = {}) {
   const outfile = join(folder, name);
-  for (const addon of ADDONS) linkOnce(join(root, 'dist', addon), join(folder, addon));
+  for (const addon of ADDONS) linkOnce(join(target.addons ?? join(root, 'dist'), addon), join(folder, addon));
   await build({
     stdin: { contents, resolveDir: root, loader: 'ts' },
     outfile,

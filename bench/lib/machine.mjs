@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { root } from './rig.mjs';
+import { target } from './target.mjs';
 
 function said(command, args) {
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', cwd: root });
@@ -12,7 +13,8 @@ export function machine() {
   const { model } = cpus()[0] ?? {};
   const cores = cpus().length;
   const memory = Math.round(totalmem() / 2 ** 30);
-  return `${model ?? process.arch}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${memory} GiB, Linux ${release()}`;
+  const emulated = target.name === undefined ? '' : `${target.name}, on `;
+  return `${emulated}${model ?? process.arch}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${memory} GiB, Linux ${release()}`;
 }
 
 export function versions() {

@@ -5,15 +5,24 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { bundle } from './bundle.mjs';
 import { root } from './rig.mjs';
+import { target } from './target.mjs';
 
 /** Compiles C of bench/native. @returns the program */
 export function compile(folder, name, sources, libraries) {
   const program = join(folder, name);
-  const flags = execFileSync('pkg-config', ['--cflags', '--libs', ...libraries], { encoding: 'utf8' });
+  const [compiler, ...more] = target.compiler;
+  const env = { ...process.env, ...target.environment };
+  const flags = execFileSync('pkg-config', ['--cflags', '--libs', ...libraries], { encoding: 'utf8', env });
   const files = sources.map((source) => join(root, 'bench/native', source));
   const args = ['-O2', '-Wall', '-Wextra', '-o', program, ...files, ...flags.trim().split(/\s+/)];
-  execFileSync(process.env.CC ?? 'cc', args);
+  execFileSync(compiler, [...args, ...more]);
   return program;
+}
+
+/** Command and arguments that run a compiled program where the bench measures. */
+export function command(file, args) {
+  const [first, ...rest] = [...target.run, file];
+  return [first, [...rest, ...args]];
 }
 
 /** Bundles a program of bench/programs; the addons lie beside it. @returns the program */
@@ -22,12 +31,12 @@ export async function program(folder, name, options = {}) {
 }
 
 /** Starts such a program and waits until it says that it is ready. */
-export async function startPeer(command, args, env = {}) {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
+export async function startPeer(file, args, env = {}) {
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
     const { value, done } = await lines.next();
-    if (done) throw new Error(`${command} ${args[0]} ended`);
+    if (done) throw new Error(`${file} ${args[0]} ended`);
     return value;
   };
   await next();

@@ -82,6 +82,8 @@ const REPEAT = `## How to repeat
   \`--plots FOLDER\` the plots. A quiet machine gives narrow spreads; under load the ratios stay, their spread grows.
 - \`npm run bench -- --write\` puts the results into this page; groups that did not run keep what they had.
   \`--from FILE\` (several times) takes results of earlier runs instead of running.
+- \`npm run bench -- --arch arm64 --quick\` (or \`armhf\`) measures size, start, TPM and registration with Node.js and addons of
+  that architecture under QEMU's user-mode emulation, to catch what only breaks there; bars do not apply.
 - \`npm run bench -- --check\` compares the ratios of the groups in \`bench/baseline.json\` with their baseline and fails
   when one is worse than its tolerance. \`.ci/run\` does it.
 `;

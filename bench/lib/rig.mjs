@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { emulatedNode, target } from './target.mjs';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const PASSWORD = 'Bench-4711-pw';
@@ -51,6 +52,8 @@ export function pssMiB(pid) {
 
 /** The binary of another major version of Node.js, from npm's packages of it, kept in the ignored cache. */
 export function nodeOfMajor(major) {
+  const emulated = emulatedNode(major);
+  if (emulated !== undefined) return emulated;
   if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
   const architecture = { x64: 'x64', arm64: 'arm64' }[process.arch];
   if (architecture === undefined) throw new Error(`npm has no Node.js ${major} for ${process.arch}`);
@@ -71,6 +74,11 @@ export function nodeOfMajor(major) {
     if (run.status !== 0) throw new Error(`Node.js ${major} could not be installed: ${run.stderr}`);
   }
   return binary;
+}
+
+/** What ours runs on where the version does not matter. */
+export function nodeInUse() {
+  return emulatedNode(target.majors[0]) ?? process.execPath;
 }
 
 /** Everything of one bench; `close` ends it. */

@@ -1,7 +1,7 @@
 /*
  * The least that can be done: the same ESYS calls and sessions as the addon makes, in a plain C loop.
  * usage: esys_peer TCTI PUBLIC PRIVATE BLOB     (files: TPM2B_PUBLIC, TPM2B_PRIVATE, authenticationKey)
- * Reads lines "sign N" or "activate N" and answers each with the nanoseconds of every operation.
+ * Reads lines "sign N" or "activate N" and answers each with the nanoseconds of every operation, as JSON.
  */
 #include <stdio.h>
 #include <string.h>
@@ -53,8 +53,8 @@ int main(int argc, char **argv) {
       taken[i] = nowNs() - from;
     }
     if (signing) flush(key);
-    for (int i = 0; i < count; i++) printf("%lld ", taken[i]);
-    printf("\n");
+    for (int i = 0; i < count; i++) printf("%s%lld", i == 0 ? "[" : ",", taken[i]);
+    printf("]\n");
     fflush(stdout);
   }
   closeTpm();

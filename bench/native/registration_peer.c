@@ -2,7 +2,7 @@
  * A whole registration with the least that it takes: the ESYS calls of the addon and the round trips of the agent, from
  * the first look at the EK to the CONNACK of the hub.
  * usage: registration_peer TCTI CA DPS-PORT HUB-PORT ID-SCOPE REGISTRATION-ID
- * Answers each line of its input with the nanoseconds of one registration and, of these, those inside ESYS.
+ * Answers each line of its input with the nanoseconds of one registration and, of these, those inside ESYS, as JSON.
  */
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -201,7 +201,7 @@ int main(int argc, char **argv) {
     inTpm = 0;
     long long from = nowNs();
     registerOnce(context, argv[3], argv[4]);
-    printf("%lld %lld\n", nowNs() - from, inTpm);
+    printf("[%lld,%lld]\n", nowNs() - from, inTpm);
     fflush(stdout);
   }
   SSL_CTX_free(context);
