@@ -48,7 +48,7 @@ wait_for() {
   local limit=$((SECONDS + $1)) what="$2"
   shift 2
   until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $limit ] || fail "$what did not happen in time"
+    [ $SECONDS -lt $limit ] || fail "$what did not happen in time$([ ! -s "$work/check.bad" ] || echo ": $(cat "$work/check.bad")")"
     sleep 0.3
   done
 }

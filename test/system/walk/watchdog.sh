@@ -1,10 +1,16 @@
 # What support asks for, and the three things whose standstill the watchdog sees. Sourced by walk.sh.
 
-walk_support() {
+nothing_fails() {
   ctl check --json >"$work/check.json" || true
-  local bad
-  bad="$(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1])); if (r.checks.length < 20) console.log("only " + r.checks.length + " checks"); console.log(r.checks.filter((c) => ["failed", "fatal"].includes(c.result)).map((c) => c.id + ": " + c.detail).join("\n"))' "$work/check.json")"
-  [ -z "$bad" ] || fail "check says: $bad"
+  node -e 'const { checks } = JSON.parse(require("fs").readFileSync(process.argv[1]));
+    const bad = checks.filter(({ result }) => result === "failed" || result === "fatal");
+    require("fs").writeFileSync(process.argv[2], bad.map(({ id, detail }) => `check: ${id}: ${detail}\n`).join(""));
+    process.exit(checks.length >= 20 && bad.length === 0 ? 0 : 1);' "$work/check.json" "$work/check.bad"
+}
+
+walk_support() {
+  # More than once: on an emulated processor that still boots, an answer may be late.
+  wait_for 240 "a check that finds nothing" nothing_fails
   step "check finds nothing that fails, the TPM's lock-out counter included"
 
   ctl logs bundle --output /root/logs.tar.gz >/dev/null
