@@ -54,6 +54,14 @@ export const captions = {
   'discovery.p50': 'probe to answer at 1,000 probes/s beside a bare datagram echo, median',
   'discovery.p99': 'the same, 99th percentile',
   'api.general': 'GET /device/general beside a bare fastify route with the same bytes',
+  'api.general.cpu': 'CPU time of the server for one such request',
+  'api.flood.p95':
+    '95th percentile of such a request while 20,000 datagrams/s from 64 addresses flood the discovery port, limit 5 ms',
+  'api.flood.p95.vsBare':
+    'the same beside the bare route whose process counts as many datagrams on a bare socket',
+  'api.flood.p95.vsQuiet': 'the same beside no flood',
+  'api.flood.received': 'datagrams that the agent read a second meanwhile',
+  'api.guesses': '95th percentile of a request while 100 wrong passwords/s come in for a minute, beside none',
   'storm.busiestMinute': 'registrations in the busiest minute beside the limit of DPS',
   'storm.lastAssigned': 'until the last of 300 gateways is assigned',
   'provision.cpuPerGateway': 'CPU time for each of thousands of gateways beside each of ten',

@@ -16,13 +16,19 @@ function answerLength(buffer) {
   return buffer.length >= whole ? whole : 0;
 }
 
-/** One connection that asks again as soon as it is answered, until `over()`. Resolves when it is closed. */
-async function client(port, request, over, done) {
+/**
+ * One connection that asks again when it is answered, `pauseMs` later, until `over()`. Resolves when it is closed.
+ * @param {(ms: number) => void} done hears how long each answer took
+ */
+async function client(port, request, over, done, pauseMs = 0) {
   await new Promise((resolve, reject) => {
     let buffer = Buffer.alloc(0);
-    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () =>
-      socket.write(request),
-    );
+    let asked = 0;
+    const ask = () => {
+      asked = performance.now();
+      socket.write(request);
+    };
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, ask);
     socket.on('error', reject);
     socket.on('close', resolve);
     socket.on('data', (chunk) => {
@@ -31,34 +37,52 @@ async function client(port, request, over, done) {
         const length = answerLength(buffer);
         if (length === 0) return;
         buffer = buffer.subarray(length);
-        done();
+        done(performance.now() - asked);
         if (over()) socket.end();
-        else socket.write(request);
+        else if (pauseMs === 0) ask();
+        else setTimeout(ask, pauseMs);
       } catch (error) {
         socket.destroy(error);
       }
     });
   });
   // The server ends a connection after a number of requests.
-  if (!over()) await client(port, request, over, done);
+  if (!over()) await client(port, request, over, done, pauseMs);
+}
+
+function requestFor(port, path, token) {
+  return Buffer.from(
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: */*\r\n\r\n`,
+  );
 }
 
 /**
- * Has `connections` ask one after the other for about `ms`.
+ * Has 16 connections ask one after the other for about `ms`.
  * @param {number} port
  * @param {string} path
  * @param {string} token
  * @returns {Promise<{perSecond: number, answered: number}>}
  */
-export async function httpsRate(port, path, token, { connections = 16, ms = 1500 } = {}) {
-  const request = Buffer.from(
-    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: */*\r\n\r\n`,
-  );
+export async function httpsRate(port, path, token, ms = 1500) {
+  const request = requestFor(port, path, token);
   const started = performance.now();
   const over = () => performance.now() - started >= ms;
   let answered = 0;
-  await Promise.all(
-    Array.from({ length: connections }, () => client(port, request, over, () => (answered += 1))),
-  );
+  const clients = Array.from({ length: 16 }, () => client(port, request, over, () => (answered += 1)));
+  await Promise.all(clients);
   return { perSecond: (answered * 1000) / (performance.now() - started), answered };
+}
+
+/**
+ * Has two connections ask every few milliseconds for about `ms`.
+ * @returns {Promise<number[]>} how long each answer took, in ms
+ */
+export async function httpsLatencies(port, path, token, ms) {
+  const request = requestFor(port, path, token);
+  const started = performance.now();
+  const over = () => performance.now() - started >= ms;
+  const taken = [];
+  const clients = [5, 7].map((pauseMs) => client(port, request, over, (each) => taken.push(each), pauseMs));
+  await Promise.all(clients);
+  return taken;
 }

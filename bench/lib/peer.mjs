@@ -8,13 +8,18 @@ import { root } from './rig.mjs';
 import { target } from './target.mjs';
 
 /** Compiles C of bench/native. @returns the program */
-export function compile(folder, name, sources, libraries) {
+export function compile(folder, name, sources, libraries = []) {
   const program = join(folder, name);
   const [compiler, ...more] = target.compiler;
   const env = { ...process.env, ...target.environment };
-  const flags = execFileSync('pkg-config', ['--cflags', '--libs', ...libraries], { encoding: 'utf8', env });
+  const flags =
+    libraries.length === 0
+      ? []
+      : execFileSync('pkg-config', ['--cflags', '--libs', ...libraries], { encoding: 'utf8', env })
+          .trim()
+          .split(/\s+/);
   const files = sources.map((source) => join(root, 'bench/native', source));
-  const args = ['-O2', '-Wall', '-Wextra', '-o', program, ...files, ...flags.trim().split(/\s+/)];
+  const args = ['-O2', '-Wall', '-Wextra', '-o', program, ...files, ...flags];
   execFileSync(compiler, [...args, ...more]);
   return program;
 }

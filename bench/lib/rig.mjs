@@ -208,8 +208,9 @@ export async function call(port, method, path, { token, body, agent } = {}) {
       (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (chunk) => (text += chunk));
+        const isJson = response.headers['content-type']?.startsWith('application/json') === true;
         response.on('end', () =>
-          done({ status: response.statusCode, body: text === '' ? undefined : JSON.parse(text) }),
+          done({ status: response.statusCode, text, body: isJson ? JSON.parse(text) : undefined }),
         );
       },
     );
