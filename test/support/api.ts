@@ -61,6 +61,7 @@ export interface TestApiOptions {
   readonly ekCaFolder?: string;
   readonly host?: HostControl;
   readonly allow?: string[];
+  readonly port?: number;
   readonly logStream?: { write(text: string): unknown };
 }
 
@@ -102,7 +103,7 @@ export class TestApi {
         paths: { state, runtime: join(folder, 'run'), audit: join(folder, 'audit') },
         api: {
           address: '127.0.0.1',
-          port: 0,
+          port: options.port ?? 0,
           ...(options.allow === undefined ? {} : { allow: options.allow }),
         },
         discovery: { address: '127.0.0.1', port: 0 },

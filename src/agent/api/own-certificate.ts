@@ -1,8 +1,22 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { TpeError, reasonOf } from '../../common/errors/tpe-error';
+import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
+import { syncFolder, writeFileAtomic } from '../../common/fs/atomic-write';
+import type { Logger } from '../../common/logger';
+import type { TlsIdentity } from './tls-identity';
+
+export type TlsKeys = Pick<TlsIdentity, 'key' | 'cert'>;
+
+/**
+ * The chain, and behind it the key: one file, because a power cut between two would leave a key beside the certificate of
+ * another one, and clients would meet the self-made certificate that they have not pinned.
+ */
+const FILE = 'own-tls.pem';
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+const KEY_BLOCK = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/g;
 const LONGEST_CHAIN = 6;
 const WEAKEST_RSA_BITS = 2048;
 
@@ -18,6 +32,19 @@ function parse(certificatePem: string): X509Certificate[] {
     return blocks.map((block) => new X509Certificate(block));
   } catch (error) {
     return refuse('it cannot be parsed', error);
+  }
+}
+
+/** True when the certificate is for this host name, alone or in a domain, or for this address. */
+function isNamed(leaf: X509Certificate, name: string): boolean {
+  const [label = ''] = name.toLowerCase().split('.');
+  const domains = [...(leaf.subjectAltName ?? '').toLowerCase().matchAll(/dns:([^,\s"]+)/g)];
+  if (domains.some(([, domain]) => domain?.split('.')[0] === label)) return true;
+  try {
+    return leaf.checkHost(name) !== undefined || leaf.checkIP(name) !== undefined;
+  } catch {
+    // What is no address literal is no address in the certificate.
+    return false;
   }
 }
 
@@ -53,13 +80,40 @@ export function checkCertificate(
   if (clockIsTrusted && now < Date.parse(leaf.validFrom)) refuse('it is not valid yet');
   const bits = leaf.publicKey.asymmetricKeyDetails?.modulusLength;
   if (bits !== undefined && bits < WEAKEST_RSA_BITS) refuse(`its RSA key has only ${bits} bits`);
-  const named =
-    names.length === 0 ||
-    names.some((name) => leaf.checkHost(name) !== undefined || leaf.checkIP(name) !== undefined);
-  if (!named) refuse(`it names none of ${names.join(', ')}`);
+  if (names.length > 0 && !names.some((name) => isNamed(leaf, name)))
+    refuse(`it names none of ${names.join(', ')}`);
   try {
     createSecureContext({ cert: certificatePem, key: keyPem, minVersion: 'TLSv1.2' });
   } catch (error) {
     refuse(reasonOf(error), error);
+  }
+}
+
+/** @throws FILE_WRITE_FAILED; the one before then stays. */
+export async function saveOwnCertificate(folder: string, { cert, key }: TlsKeys): Promise<void> {
+  // Nothing but the blocks: text around them may be anything, another key included.
+  const blocks = [...(cert.match(BLOCK) ?? []), ...(key.match(KEY_BLOCK) ?? [])];
+  await writeFileAtomic(join(folder, FILE), `${blocks.join('\n')}\n`);
+}
+
+export async function removeOwnCertificate(folder: string): Promise<void> {
+  await rm(join(folder, FILE), { force: true });
+  await syncFolder(folder);
+}
+
+/** The certificate that was set; `undefined` where there is none that can be used, which is told. */
+export async function loadOwnCertificate(folder: string, logger: Logger): Promise<TlsKeys | undefined> {
+  try {
+    const text = await readFile(join(folder, FILE), 'utf8');
+    const blocks = (of: RegExp): string => `${(text.match(of) ?? []).join('\n')}\n`;
+    const keys = { cert: blocks(BLOCK), key: blocks(KEY_BLOCK) };
+    // Not judged by the clock: an expired certificate is still better known to clients than another one.
+    checkCertificate(keys.cert, keys.key, { names: [], now: 0, clockIsTrusted: false });
+    return keys;
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') {
+      logger.error({ reason: reasonOf(error) }, 'the own certificate cannot be used; the self-made one is');
+    }
+    return undefined;
   }
 }

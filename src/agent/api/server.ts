@@ -1,20 +1,22 @@
 import { X509Certificate } from 'node:crypto';
 import type { Server as HttpServer } from 'node:http';
-import { readFile, rm } from 'node:fs/promises';
-import { type Server as HttpsServer, createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { Server as HttpsServer } from 'node:https';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import type { Clock } from '../../common/clock';
-import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
-import { writeFileAtomic } from '../../common/fs/atomic-write';
+import type { Clock, Timer } from '../../common/clock';
+import { TpeError, reasonOf, toTpeError } from '../../common/errors/tpe-error';
 import { spkiSha256 } from '../../common/http/request';
 import type { Logger } from '../../common/logger';
 import type { HttpServerSettings, StoredDeviceSettings } from '../device/device-settings';
 import type { ConnectionGuard } from './connection-guard';
-import { checkCertificate } from './own-certificate';
-import { refuseMalformed } from './plugins/errors';
+import { close, httpsServer, listen, secureContext } from './listeners';
+import {
+  type TlsKeys,
+  checkCertificate,
+  loadOwnCertificate,
+  removeOwnCertificate,
+  saveOwnCertificate,
+} from './own-certificate';
 import { redirectServer } from './redirect';
 import type { TlsIdentity } from './tls-identity';
 
@@ -35,35 +37,10 @@ export interface ApiServerOptions {
   readonly logger: Logger;
 }
 
-const CERTIFICATE_FILE = 'own-cert.pem';
-const KEY_FILE = 'own-key.pem';
 const DEFAULT_HTTP_PORT = 80;
-const REQUEST_TIMEOUT_MS = 15_000;
-const HEADERS_TIMEOUT_MS = 8000;
-const HANDSHAKE_TIMEOUT_MS = 8000;
-const KEEP_ALIVE_MS = 10_000;
-const REQUESTS_PER_CONNECTION = 10_000;
 
-type Keys = Pick<TlsIdentity, 'key' | 'cert'>;
-
-async function listen(server: HttpServer | HttpsServer, address: string, port: number): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(new TpeError('API_LISTEN_FAILED', { address, port, reason: reasonOf(error) }, { cause: error })),
-    );
-    server.listen({ host: address, port, backlog: 256 }, () => resolve());
-  });
-  return (server.address() as AddressInfo).port;
-}
-
-async function close(server: HttpServer | HttpsServer): Promise<void> {
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-    // Whoever is still in a request has had the time that a request may take.
-    setTimeout(() => server.closeAllConnections(), 1000).unref();
-  });
-}
+/** Between two tries to listen on what is not there yet. */
+const LISTEN_RETRY_MS = 5000;
 
 /**
  * The API's listeners: HTTPS, and the redirect from plain HTTP. Ports and certificate can change while it runs: a new
@@ -75,7 +52,8 @@ export class ApiServer {
   #https: HttpsServer | undefined;
   #http: HttpServer | undefined;
   #port = 0;
-  #keys: Keys;
+  #retry: Timer | undefined;
+  #keys: TlsKeys;
   #changes: Promise<unknown> = Promise.resolve();
 
   constructor(options: ApiServerOptions) {
@@ -83,12 +61,19 @@ export class ApiServer {
     this.#keys = options.tls;
   }
 
-  /** @throws API_LISTEN_FAILED */
+  /**
+   * Listens, or goes on trying: an address that is not there yet, or a port that somebody else holds, must not keep the
+   * gateway from its hub.
+   */
   async start(app: FastifyInstance): Promise<void> {
+    const { logger, stateFolder, tls } = this.#options;
     this.#app = app;
-    this.#keys = (await this.#ownKeys()) ?? this.#options.tls;
+    this.#keys = (await loadOwnCertificate(stateFolder, logger)) ?? tls;
     await app.ready();
-    await this.#listenHttps(this.settings().httpsPort);
+    await this.#listenHttps(this.settings().httpsPort).catch((error: unknown) => {
+      logger.error({ ...toTpeError(error).toJSON() }, 'HTTPS does not listen; it is tried again and again');
+      this.#listenLater();
+    });
     if (this.settings().httpEnable) {
       await this.#listenHttp().catch((error: unknown) => {
         // The redirect is a convenience; HTTPS is what has to be there.
@@ -97,15 +82,33 @@ export class ApiServer {
     }
   }
 
-  async stop(): Promise<void> {
-    const open = [this.#https, this.#http].filter((server) => server !== undefined);
-    await Promise.all(open.map(close));
-    await this.#app?.close();
+  #listenLater(): void {
+    if (this.#app === undefined) return;
+    this.#retry = this.#options.clock.after(LISTEN_RETRY_MS, () => {
+      void this.#inTurn(async () => {
+        // The port may have been changed meanwhile, through the hub.
+        if (this.#https === undefined) await this.#listenHttps(this.settings().httpsPort);
+      }).then(
+        () => this.#options.logger.info({ port: this.#port }, 'HTTPS listens now'),
+        () => this.#listenLater(),
+      );
+    });
   }
 
-  /** The port that HTTPS listens on. */
+  async stop(): Promise<void> {
+    this.#retry?.cancel();
+    await this.#changes;
+    const app = this.#app;
+    // A try that is under way opens nothing any more.
+    this.#app = undefined;
+    const open = [this.#https, this.#http].filter((server) => server !== undefined);
+    await Promise.all(open.map(close));
+    await app?.close();
+  }
+
+  /** The port that HTTPS listens on, or will. */
   get port(): number {
-    return this.#port;
+    return this.settings().httpsPort;
   }
 
   keySha256(): string {
@@ -136,9 +139,7 @@ export class ApiServer {
     if (httpsPort !== undefined && httpsPort !== 443 && httpsPort < 1024) {
       throw new TpeError('API_INPUT_INVALID', { reason: 'httpsPort need 443 or 1024-65535' });
     }
-    const turn = this.#changes.then(() => this.#apply(change));
-    this.#changes = turn.catch(() => undefined);
-    await turn;
+    await this.#inTurn(() => this.#apply(change));
   }
 
   /** @throws API_CERTIFICATE_REFUSED */
@@ -146,21 +147,28 @@ export class ApiServer {
     const { addresses, clock, clockIsTrusted, stateFolder } = this.#options;
     const names = [hostname(), ...addresses()];
     checkCertificate(cert, key, { names, now: clock.now(), clockIsTrusted: clockIsTrusted() });
-    // The certificate last: without it the key is not used.
-    await writeFileAtomic(join(stateFolder, KEY_FILE), key);
-    await writeFileAtomic(join(stateFolder, CERTIFICATE_FILE), cert);
-    this.#use({ key, cert });
+    await this.#inTurn(async () => {
+      await saveOwnCertificate(stateFolder, { key, cert });
+      this.#use({ key, cert });
+    });
   }
 
   async useOwnCertificate(): Promise<void> {
-    for (const name of [CERTIFICATE_FILE, KEY_FILE])
-      await rm(join(this.#options.stateFolder, name), { force: true });
-    this.#use(this.#options.tls);
+    await this.#inTurn(async () => {
+      await removeOwnCertificate(this.#options.stateFolder);
+      this.#use(this.#options.tls);
+    });
   }
 
-  #use(keys: Keys): void {
+  #use(keys: TlsKeys): void {
     this.#keys = keys;
-    this.#https?.setSecureContext({ ...keys, minVersion: 'TLSv1.2' });
+    this.#https?.setSecureContext(secureContext(keys));
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#changes.then(work);
+    this.#changes = turn.catch(() => undefined);
+    await turn;
   }
 
   async #apply(change: { httpEnable?: boolean; httpPort?: number; httpsPort?: number }): Promise<void> {
@@ -202,41 +210,9 @@ export class ApiServer {
   async #listenHttps(port: number): Promise<void> {
     const app = this.#app;
     if (app === undefined) return;
-    const server = createServer(
-      {
-        ...this.#keys,
-        minVersion: 'TLSv1.2',
-        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        maxHeaderSize: 16_384,
-        connectionsCheckingInterval: 2000,
-      },
-      (request, response) => app.routing(request, response),
-    );
-    server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
-    server.on('clientError', refuseMalformed);
+    const server = httpsServer((request, response) => app.routing(request, response), this.#keys);
     this.#options.guard.watch(server);
     this.#port = await listen(server, this.#options.address, port);
     this.#https = server;
-  }
-
-  async #ownKeys(): Promise<Keys | undefined> {
-    const { stateFolder, logger } = this.#options;
-    try {
-      const [cert, key] = await Promise.all(
-        [CERTIFICATE_FILE, KEY_FILE].map((name) => readFile(join(stateFolder, name), 'utf8')),
-      );
-      if (cert === undefined || key === undefined) return undefined;
-      // Not judged by the clock: an expired certificate is still better known to clients than another one.
-      checkCertificate(cert, key, { names: [], now: 0, clockIsTrusted: false });
-      return { cert, key };
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') {
-        logger.error({ reason: reasonOf(error) }, 'the own certificate cannot be used; the self-made one is');
-      }
-      return undefined;
-    }
   }
 }
