@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
 # Builds the Debian packages for one architecture and release on an amd64 machine:
 #   scripts/package.sh amd64|arm64|armhf [bookworm|trixie] [VERSION]
+#   scripts/package.sh all                 every architecture and release, and Node.js for those that need it
 # Result: .cache/packages/RELEASE/*.deb. The same sources give the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-arch="${1:?usage: package.sh amd64|arm64|armhf [bookworm|trixie] [VERSION]}"
+arch="${1:?usage: package.sh all | amd64|arm64|armhf [bookworm|trixie] [VERSION]}"
+if [ "$arch" = all ]; then
+  for release in bookworm trixie; do
+    for arch in amd64 arm64 armhf; do bash scripts/package.sh "$arch" "$release"; done
+  done
+  for arch in amd64 arm64; do bash scripts/package-node.sh "$arch"; done
+  exit
+fi
 release="${2:-bookworm}"
 version="${3:-$(node -p "require('./package.json').version")}"
 

@@ -80,14 +80,21 @@ async function run(configPath: string): Promise<void> {
   }
 }
 
+/** For a person at a terminal; under systemd as an error of the journal, and in the status line of the failed unit. */
+function tellFailure(error: unknown): void {
+  const { code, message, advice } = toTpeError(error);
+  const priority = process.env['JOURNAL_STREAM'] === undefined ? '' : '<3>';
+  process.stderr.write(`${priority}error ${code}: ${message}\n${priority}  what to do: ${advice}\n`);
+  new ServiceManager(createLogger('tpe-agent')).status(`${code}: ${message}`);
+}
+
 const invocation = parseArguments(process.argv.slice(2));
 if (invocation.run) {
   run(invocation.config).then(
     // What may be left open (a stuck TPM command, a socket on its way down) must not keep the process.
     () => process.exit(0),
     (error: unknown) => {
-      const { code, message, advice } = toTpeError(error);
-      process.stderr.write(`error ${code}: ${message}\n  what to do: ${advice}\n`);
+      tellFailure(error);
       process.exit(EXIT_FAILED);
     },
   );

@@ -107,6 +107,29 @@ test('a TPM 1.2 is named, by the agent, by check and in the factory, and nothing
   }
 });
 
+test('a gateway without a TPM can be managed and says what it lacks; the factory lets it through only when told', async () => {
+  await withTempFolder(async (folder) => {
+    gateway = new Gateway({ folder, tcti: 'device:/dev/no-such-tpm' });
+    await gateway.start();
+    await gateway.takeOver();
+    const { config } = gateway;
+    expect(await json('status', '--config', config)).toMatchObject({
+      running: true,
+      provisioning: { state: 'unconfigured' },
+      tpm: { available: false, problem: { code: 'TPM_ABSENT' } },
+    });
+    const check = JSON.parse((await ctl('check', '--json', '--config', config)).out) as { verdict: string };
+    expect(check.verdict).toBe('fatal');
+    expect((await ctl('ek', '--config', config)).err).toContain('/dev/no-such-tpm');
+
+    await json('factory', 'reset', '--config', config);
+    await gateway.stop();
+    const init = ['factory', 'init', '--config', config, '--output', join(folder, 'records')];
+    expect((await ctl(...init)).err).toContain('TPM_ABSENT');
+    expect(await json(...init, '--without-tpm')).toMatchObject({ endorsementKey: '' });
+  });
+});
+
 test('status asks an agent that stands still for seconds only', async () => {
   await withTempFolder(async (folder) => {
     const { config } = await started(folder);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { callAgent } from '../../src/agentctl/control-client';
 import { Gateway } from '../support/gateway';
+import { Program } from '../support/process';
 import { NotifyReceiver } from '../support/notify-receiver';
 import { type Swtpm, startSwtpm } from '../support/swtpm';
 import { withTempFolder } from '../support/temp';
@@ -89,6 +90,29 @@ describe('a TPM that stays silent', () => {
       }),
     ));
 });
+
+test('a mistake in the settings is an error of the journal and the status of the unit, and nothing was started', () =>
+  withTempFolder(async (folder) => {
+    const [socket, config] = [join(folder, 'notify'), join(folder, 'config.toml')];
+    await writeFile(config, `[paths]\nstate = "${join(folder, 'state')}"\n[discovery]\nprot = 1\n`);
+    const manager = await NotifyReceiver.start(socket);
+    try {
+      const env = { NOTIFY_SOCKET: socket, JOURNAL_STREAM: '8:1' };
+      const program = new Program('tpe-agent', ['--config', config], env);
+      expect((await program.exited).code).toBe(1);
+      const [first, second, end] = program.stderr.split('\n');
+      expect(first).toBe(`<3>error SETTINGS_INVALID: ${config}:4: discovery.prot: there is no such key`);
+      expect(second).toMatch(/^<3> {2}what to do: \S/);
+      expect(end).toBe('');
+      await waitFor('the status', () => texts(manager).length > 0);
+      expect(texts(manager)).toEqual([
+        expect.stringMatching(/^STATUS=SETTINGS_INVALID: .*:4: discovery\.prot/),
+      ]);
+      await expect(stat(join(folder, 'state'))).rejects.toThrow('ENOENT');
+    } finally {
+      await manager.stop();
+    }
+  }));
 
 describe('a factory reset under a service manager', () => {
   it('never says STOPPING=1, which systemd would take for the end and kill the agent for', () =>
