@@ -4,7 +4,10 @@ set -eu
 
 # program PACKAGE NAME: one bundle, with a launcher of that name.
 program() {
-  install -D -m 0644 "dist/$2.cjs" "debian/$1/usr/lib/$1/$2.cjs"
+  install -d "debian/$1/usr/lib/$1"
+  # Started by the launcher only, which knows the Node.js that fits.
+  sed '1{/^#!/d}' "dist/$2.cjs" >"debian/$1/usr/lib/$1/$2.cjs"
+  chmod 0644 "debian/$1/usr/lib/$1/$2.cjs"
   install -d "debian/$1/usr/bin"
   sed "s#@PROGRAM@#/usr/lib/$1/$2.cjs#; s#@NODE@#/usr/lib/$1/node#" debian/program.sh >"debian/$1/usr/bin/$2"
   chmod 0755 "debian/$1/usr/bin/$2"
