@@ -5,7 +5,7 @@ import { loadSettings } from '../../src/agent/config/settings';
 import { startDaemon } from '../../src/agent/daemon';
 import { ServiceManager } from '../../src/agent/system/notify';
 import { createLogger } from '../../src/common/logger';
-import { DrivenClock } from './driven-clock';
+import { DrivenClock } from '../../test/support/driven-clock';
 import { onDemand } from './on-demand';
 
 /** Since Node 20.13; collects garbage, then counts. Its types know it from 22 on only. */

@@ -1,7 +1,5 @@
-import { readdirSync } from 'node:fs';
-import * as v8 from 'node:v8';
-import { runInThisContext } from 'node:vm';
 import { type TestEmulator, startEmulator } from '../../support/emulator';
+import { held } from '../../support/held';
 import { LifecycleRig, enroll } from '../../support/lifecycle-rig';
 import { NodeTpm } from '../../support/node-tpm';
 import { waitFor } from '../../support/wait';
@@ -25,26 +23,6 @@ afterAll(async () => {
   await rig.end();
   await emulator.end();
 });
-
-/** Since Node 20.13; collects garbage, then counts. Its types know it from 22 on only. */
-const { queryObjects } = v8 as unknown as {
-  queryObjects(constructor: unknown, options: { format: 'count' }): number;
-};
-
-/** What the process holds, agent and hub together. Objects are counted, because the heap also grows by compiled code. */
-function held() {
-  const active = process.getActiveResourcesInfo();
-  return {
-    // Jest has an Object of its own beside that of Node.js.
-    objects: [Object, runInThisContext('Object')]
-      .map((constructor) => queryObjects(constructor, { format: 'count' }))
-      .reduce((sum, count) => sum + count),
-    heap: process.memoryUsage().heapUsed,
-    timers: active.filter((name) => name === 'Timeout').length,
-    sockets: active.filter((name) => /TCP|TLS/.test(name)).length,
-    descriptors: readdirSync('/proc/self/fd').length,
-  };
-}
 
 async function reconnect(times: number): Promise<void> {
   const hub = emulator.hubs.get(emulator.ready.hubHostName)!;

@@ -1,5 +1,5 @@
 import type { Timer } from '../../src/common/clock';
-import { FakeClock } from '../../test/support/fake-clock';
+import { FakeClock } from './fake-clock';
 
 /** How long the agent bounds its operations with the hub: send and twin, connect, close. */
 const OPERATION_BOUNDS_MS: readonly number[] = [30_000, 20_000, 1500];
