@@ -47,6 +47,12 @@ const EDITS = {
     ['if (!isRegexSafe(ESCAPE_REGEXP))', 'if (false)'],
     ['if (!isRegexSafe(REMOVE_DUPLICATE_SLASHES_REGEXP))', 'if (false)'],
   ],
+  // At the first packet it makes a Buffer for each of 65,536 numbers: 6 MiB for as long as the process lives. Its switch
+  // (`writeToStream.cacheNumbers`) is out of reach, as mqtt brings a copy of its own.
+  'mqtt-packet/writeToStream.js': [
+    ['let writeNumber = writeNumberCached', 'let writeNumber = writeNumberGenerated'],
+    ['let toGenerate = true', 'let toGenerate = false'],
+  ],
 };
 
 /** @type {import('esbuild').Plugin} */
