@@ -12,13 +12,31 @@ const assertLater = (specifier) => [
 const EDITS = {
   'sonic-boom/index.js': [assertLater('assert')],
   'find-my-way/lib/constrainer.js': [assertLater('node:assert')],
+  'find-my-way/lib/strategies/accept-host.js': [assertLater('node:assert')],
+  'find-my-way/lib/strategies/accept-version.js': [assertLater('node:assert')],
+  // It compiles functions for each route: for each short part of its path (what it does with long ones costs no start),
+  // for its parameters, and for constraints such as a version, which no route here has.
+  'find-my-way/lib/node.js': [['if (prefix.length >= LONG_PREFIX_MIN_LENGTH)', 'if (true)']],
+  'find-my-way/lib/handler-storage.js': [
+    [
+      '_compileCreateParamsObject (params) {',
+      '_compileCreateParamsObject (params) {\n    if (params.length === 0) return () => new NullObject()',
+    ],
+    [
+      'this._compileGetHandlerMatchingConstraints(constrainer, constraints)',
+      `this._getHandlerMatchingConstraints = (derived) => {
+        this._compileGetHandlerMatchingConstraints(constrainer, constraints)
+        return this._getHandlerMatchingConstraints(derived)
+      }`,
+    ],
+  ],
+  // A global of Node.js, loaded at its first use.
+  'fastify/lib/logger-factory.js': [[`const { performance } = require('node:perf_hooks')`, '']],
   'fastify/lib/plugin-utils.js': [
     assertLater('node:assert'),
-    // One function of the library instead of all of it.
+    // Whether each plugin fits this fastify: what is in the bundle does so already, and the tests run it unbundled.
     [`const semver = require('semver')`, ''],
-    ['semver.satisfies(', `require('semver/functions/satisfies')(`],
-    ['semver.gt(', `require('semver/functions/gt')(`],
-    ['semver.coerce(', `require('semver/functions/coerce')(`],
+    ['  checkVersion.call(this, fn)\n', ''],
   ],
   '@fastify/jwt/index.js': [assertLater('node:assert')],
   // Which files called it, from a stack trace: for transports in worker threads, which nothing here uses.

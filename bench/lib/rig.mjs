@@ -159,7 +159,7 @@ export class Rig {
       config,
       `[paths]\nstate = ${quoted(state ?? join(this.folder, name))}\n[device]\nserialNumber = "TAICB1046771"\nmodelName = "UC-8100A-ME-T-LX"\n` +
         `macAddress = "0090e87946b5"\nfirmwareVersion = "1.3.2"\n[tpm]\ntcti = ${quoted(tcti)}\n[discovery]\naddress = "127.0.0.1"\nport = 0\n` +
-        `[api]\naddress = "127.0.0.1"\nport = 0\n[azure]\ndpsHosts = ["localhost"]\n${azure}\n`,
+        `[api]\naddress = "::"\nport = 0\n[azure]\ndpsHosts = ["localhost"]\n${azure}\n`,
     );
     return config;
   }

@@ -52,7 +52,9 @@ export async function listen(
     server.once('error', (error) =>
       reject(new TpeError('API_LISTEN_FAILED', { address, port, reason: reasonOf(error) }, { cause: error })),
     );
-    server.listen({ host: address, port, backlog: 256 }, () => resolve());
+    // Named, `::` is looked up like a host, and fails where the kernel has no IPv6; unnamed, 0.0.0.0 takes its place then.
+    const host = address === '::' ? {} : { host: address };
+    server.listen({ ...host, port, backlog: 256 }, () => resolve());
   });
   return (server.address() as AddressInfo).port;
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { HttpsProxyAgent } from 'https-proxy-agent';
 import type { Clock } from '../../common/clock';
 import { TpeError, isTpeError, reasonOf, toTpeError } from '../../common/errors/tpe-error';
 import type { Logger } from '../../common/logger';
@@ -12,7 +13,7 @@ import { type Registration, register } from '../provisioning/register';
 import type { Tpm } from '../tpm/types';
 import { type Assignment, type ConnectionStore, keyOf } from './connection-store';
 import type { Input, ReprovisionPolicy } from './fsm';
-import { ProxyAgent } from './proxy-agent';
+import { makeProxyAgent } from './proxy-agent';
 import type { Effects } from './runner';
 
 /** What of the settings file concerns the connection. */
@@ -177,10 +178,11 @@ export class Connector implements Effects {
     this.#options.onLost();
   }
 
-  async #trust(): Promise<{ ca?: string; agent?: ProxyAgent }> {
+  async #trust(): Promise<{ ca?: string; agent?: HttpsProxyAgent<string> }> {
     const { trustedCaFile, proxy } = this.#options.settings();
     const trusted = trustedCaFile === undefined ? {} : { ca: await readTrusted(trustedCaFile) };
-    return { ...trusted, ...(proxy === undefined ? {} : { agent: new ProxyAgent(proxy, trusted) }) };
+    if (proxy === undefined) return trusted;
+    return { ...trusted, agent: await makeProxyAgent(proxy, trusted) };
   }
 
   /** EK, hub, device id and key in one rename. The key in the TPM changes only after it. */

@@ -31,13 +31,17 @@ function openCache(): CodeCache | undefined {
     : new CodeCache(folder, 'tpe-agent', __TPE_BUNDLE__);
 }
 
-function keepLater(script: Script, cache: CodeCache): void {
+/** Kept after the first start of a build, which makes keys and certificates or migrates state as no later one does: its
+ * bytecode would be read at each of them for nothing. */
+const FIRST_START = Buffer.alloc(0);
+
+function keepLater(cache: CodeCache, code: () => Buffer): void {
   let kept = false;
   const keep = (): void => {
     if (kept) return;
     kept = true;
     try {
-      cache.write(script.createCachedData());
+      cache.write(code());
     } catch (error) {
       process.emitWarning(`the next start will be slower: ${String(error)}`, { code: 'TPE_CODE_CACHE' });
     }
@@ -50,11 +54,14 @@ function keepLater(script: Script, cache: CodeCache): void {
 
 const filename = join(__dirname, BUNDLE);
 const cache = openCache();
-const cachedData = cache?.read();
+const kept = cache?.read();
+const cachedData = kept !== undefined && kept.length > 0 ? kept : undefined;
 // The bundle is ASCII, so Latin-1 reads it without a look at every byte and as one byte a character.
 const script = new Script(readFileSync(filename, 'latin1'), {
   filename,
   ...(cachedData === undefined ? {} : { cachedData }),
 });
-if (cache !== undefined && script.cachedDataRejected !== false) keepLater(script, cache);
+if (cache !== undefined && script.cachedDataRejected !== false) {
+  keepLater(cache, () => (kept === undefined ? FIRST_START : script.createCachedData()));
+}
 (script.runInThisContext() as Wrapped)(exports, require, module, filename, __dirname);

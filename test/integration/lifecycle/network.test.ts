@@ -4,7 +4,7 @@ import { type Server, createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, type Server as TcpServer, type Socket, connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { ProxyAgent } from '../../../src/agent/connection/proxy-agent';
+import { makeProxyAgent } from '../../../src/agent/connection/proxy-agent';
 import { httpsCall } from '../../../src/common/http/request';
 import { selfSigned } from '../../support/certificates';
 import { admin, enroll } from '../../support/lifecycle-rig';
@@ -223,7 +223,7 @@ test('a proxy that never answers is named, and no connection to it is left open'
     method: 'GET',
     path: '/',
     timeoutMs: 20_000,
-    agent: new ProxyAgent(`http://127.0.0.1:${port}`, {}, 200),
+    agent: await makeProxyAgent(`http://127.0.0.1:${port}`, {}, 200),
   });
   await expect(call).rejects.toMatchObject({
     code: 'HTTP_UNREACHABLE',

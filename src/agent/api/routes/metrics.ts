@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { IntervalHistogram } from 'node:perf_hooks';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { LIFECYCLE_STATES } from '../../../protocol/api-types';
@@ -26,7 +26,7 @@ const one = (value: number): [string, number][] => [['', value]];
 export function metricRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
   const answered = new Map<string, number>();
   // At the first scrape only: the monitor wakes the process, which should cost those who never look nothing.
-  let loop: ReturnType<typeof monitorEventLoopDelay> | undefined;
+  let loop: IntervalHistogram | undefined;
   app.addHook('onResponse', (_request, reply, done) => {
     const family = `${Math.floor(reply.statusCode / 100)}xx`;
     answered.set(family, (answered.get(family) ?? 0) + 1);
@@ -46,6 +46,7 @@ export function metricRoutes(app: FastifyInstance, dependencies: ApiDependencies
     answer: Type.String(),
     handler: (_request, reply) => {
       if (loop === undefined) {
+        const { monitorEventLoopDelay } = process.getBuiltinModule('node:perf_hooks');
         loop = monitorEventLoopDelay({ resolution: 100 });
         loop.enable();
       }
