@@ -10,6 +10,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -95,6 +96,8 @@ const RUN_BY_START = {
 };
 
 async function buildPrograms() {
+  // An agent that runs has its bundle mapped: it keeps the removed file, but would not survive a shortened one.
+  for (const name of readdirSync(dist)) if (name.endsWith('.cjs')) rmSync(join(dist, name));
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const bundle = async (entryPoints, options) =>
     await build({

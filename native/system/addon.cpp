@@ -1,9 +1,18 @@
 // What the daemon needs of Linux and Node.js does not offer: datagrams to AF_UNIX sockets (sd_notify), flock(2) and
-// the credentials of a socket's peer; and what it needs of malloc(3). Linked to libc only, so that it loads where tpm2-tss is missing.
+// the credentials of a socket's peer, files that are mapped instead of read; and what it needs of malloc(3). Linked to
+// libc only, so that it loads where tpm2-tss is missing.
 #include <napi.h>
 
+#include <cerrno>
+#include <memory>
+
+#include "mapped_file.hpp"
 #include "system.hpp"
 #include "udp_socket.hpp"
+
+/// Node.js exports it since 20.4; its header declares it for those only who ask for Node-API 10, which 20 lacks.
+extern "C" NAPI_EXTERN __attribute__((weak)) napi_status NAPI_CDECL node_api_create_external_string_latin1(
+    napi_env env, char* text, size_t length, napi_finalize finalize, void* hint, napi_value* result, bool* copied);
 
 namespace {
 
@@ -53,11 +62,33 @@ Napi::Value OpenUdpSocket(const Napi::CallbackInfo& info) {
   }
 }
 
+void Unmap(napi_env, void*, void* file) { delete static_cast<tpe::system::MappedFile*>(file); }
+
+/// The text of a Latin-1 file as a string that lives in the file's own pages.
+Napi::Value MapText(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    if (node_api_create_external_string_latin1 == nullptr) throw tpe::system::Failure("Node-API", ENOSYS);
+    auto file = std::make_unique<tpe::system::MappedFile>(info[0].As<Napi::String>().Utf8Value());
+    napi_value text = nullptr;
+    bool copied = false;
+    const napi_status status = node_api_create_external_string_latin1(env, file->data(), file->size(), Unmap, file.get(),
+                                                                      &text, &copied);
+    if (status != napi_ok) throw tpe::system::Failure("Node-API", EINVAL);
+    // The string's, or unmapped by now if Node.js had to copy it.
+    static_cast<void>(file.release());
+    return {env, text};
+  } catch (const tpe::system::Failure& failure) {
+    return Failed(env, failure);
+  }
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   tpe::system::KeepHeapSmall();
   exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram));
   exports.Set("tryLock", Napi::Function::New(env, TryLock));
   exports.Set("peerUid", Napi::Function::New(env, PeerUid));
+  exports.Set("mapText", Napi::Function::New(env, MapText));
   exports.Set("openUdpSocket", Napi::Function::New(env, OpenUdpSocket));
   return exports;
 }

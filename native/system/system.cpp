@@ -11,24 +11,9 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "descriptor.hpp"
+
 namespace tpe::system {
-
-namespace {
-
-/// A descriptor that is closed with its scope.
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() { close(number_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return number_; }
-
- private:
-  int number_;
-};
-
-}  // namespace
 
 Failure::Failure(const char* call, int number)
     : std::runtime_error(std::string(call) + ": " + strerror(number)), number_(number) {}

@@ -2,7 +2,7 @@
   "targets": [
     {
       "target_name": "tpe_system",
-      "sources": ["addon.cpp", "system.cpp", "udp_socket.cpp"],
+      "sources": ["addon.cpp", "mapped_file.cpp", "system.cpp", "udp_socket.cpp"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
       "cflags!": ["-fno-exceptions"],
