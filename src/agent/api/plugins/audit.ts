@@ -73,6 +73,6 @@ export function useAudit(app: FastifyInstance, audit: Pick<AuditTrail, 'record'>
         result: status < 400 ? 'success' : status < 500 ? 'refused' : 'failed',
         code: request.errorCode ?? '',
       })
-      .then(() => done(null, payload));
+      .then(() => done(null, payload), done);
   });
 }
