@@ -14,7 +14,7 @@ machine_cut() {
 }
 machine_diagnose() { tail -n 20 "$work"/*/log 2>/dev/null || true; }
 machine_clean() {
-  umount "$work"/box/{proc,dev,tmp,var/lib/tpe-agent,run/tpe-agent,box} "$work/box" 2>/dev/null || true
+  umount -R -l "$work/box" 2>/dev/null || true
   "${bud[@]}" umount --all >/dev/null 2>&1 || true
   "${bud[@]}" rm --all >/dev/null 2>&1 || true
   umount "$work/containers/overlay" 2>/dev/null || true
@@ -28,7 +28,7 @@ build() {
   holder="$("${bud[@]}" from --platform "$platform" scratch)"
   "${bud[@]}" add -q "$holder" "$base" / >/dev/null
   "${bud[@]}" commit -q "$holder" "localhost/base:$arch" >/dev/null
-  "${bud[@]}" bud --quiet --isolation chroot --platform "$platform" --pull=never --network host \
+  "${bud[@]}" bud --quiet --format docker --isolation chroot --platform "$platform" --pull=never --network host \
     --build-arg "BASE=localhost/base:$arch" --build-arg "RELEASE=$release" --build-arg "TSS=$4" \
     -t "localhost/tpe-agent:$arch" -f Dockerfile.arm .cache/packages >"$work/bud.log" 2>&1 || { tail -n 30 "$work/bud.log" >&2; fail "$platform does not build"; }
   check_image "$arch" "$base"
@@ -61,8 +61,8 @@ check_image() {
   holder="$("${bud[@]}" from --pull=never "localhost/tpe-agent:$arch")"
   tree="$("${bud[@]}" mount "$holder")"
   facts="$("${bud[@]}" inspect --type image "localhost/tpe-agent:$arch")"
-  [ "$(field "$facts" OCIv1.config.User)" = 10001:10001 ] || fail "the image runs as root"
-  [ -n "$(field "$facts" OCIv1.config.Labels)" ] || fail "the image has no labels"
+  [ "$(field "$facts" Docker.config.User)" = 10001:10001 ] || fail "the image runs as root"
+  [ -n "$(field "$facts" Docker.config.Labels)" ] || fail "the image has no labels"
   ! ls "$tree"/usr/bin/{gcc,g++,make,python3,npm} >/dev/null 2>&1 || fail "build tools are in the last stage"
   size="$(($(du -sk --exclude=./proc "$tree" | cut -f1) - $(du -sk "$base" | cut -f1) - $(node_kb "$tree" "$base")))"
   step "$arch: built; $((size / 1024)) MB besides Node.js ($(($(node_kb "$tree" "$base") / 1024)) MB) and the base image"
@@ -70,29 +70,41 @@ check_image() {
   run_image "$arch" "$tree"
 }
 
+# words FACTS NAME…: one a line, the words of the image's own configuration
+words() {
+  node -e 'const [facts, ...names] = process.argv.slice(1); const { config } = JSON.parse(facts).Docker;
+    for (const name of names) for (const word of name.split(".").reduce((at, key) => at[key], config)) console.log(word)' "$@"
+}
+
 run_image() {
   local arch="$1" tree="$2" box="$work/box"
+  local environment start health
+  mapfile -t environment < <(words "$facts" Env)
+  mapfile -t start < <(words "$facts" Entrypoint Cmd)
+  # The first word says that the rest is no line for a shell.
+  mapfile -t health < <(words "$facts" Healthcheck.Test | tail -n +2)
+  [ "${#start[@]}" -gt 1 ] && [ "${#health[@]}" -gt 1 ] || fail "$arch: no entry point or no health check"
   mkdir -p "$box" "$work/$arch"/{state,run,box}
   mount --bind "$tree" "$box"
   mount -o remount,bind,ro "$box"
   mount -t proc proc "$box/proc"
-  mount --rbind /dev "$box/dev"
+  # A slave: what is unmounted here stays mounted in /dev.
+  mount --rbind --make-rslave /dev "$box/dev"
   mount -t tmpfs tmpfs "$box/tmp"
   chown 10001:10001 "$work/$arch"/{state,run}
   mount --bind "$work/$arch/state" "$box/var/lib/tpe-agent"
   mount --bind "$work/$arch/run" "$box/run/tpe-agent"
-  printf '[tpm]\ntcti = "swtpm:host=127.0.0.1,port=%s"\n[api]\nport = 0\n[discovery]\nport = 0\naddress = "127.0.0.1"\n' "$port" >"$box/tmp/config.toml"
-  as_user() { chroot --userspec=10001:10001 "$box" env -i PATH=/usr/bin:/bin RUNTIME_DIRECTORY=/run/tpe-agent "$@"; }
-  chroot --userspec=10001:10001 "$box" env -i RUNTIME_DIRECTORY=/run/tpe-agent /usr/lib/tpe-agent/node /usr/lib/tpe-agent/tpe-agent.cjs --config /tmp/config.toml >"$work/$arch/log" 2>&1 &
+  printf '[tpm]\ntcti = "swtpm:host=127.0.0.1,port=%s"\n[api]\nport = 0\n[discovery]\nport = 0\naddress = "127.0.0.1"\n' "$port" >"$work/$arch/config.toml"
+  mount --bind "$work/$arch/config.toml" "$box/etc/tpe-agent/config.toml"
+  as_user() { chroot --userspec=10001:10001 "$box" env -i "${environment[@]}" "$@"; }
+  # Not through a function: the process is the agent itself.
+  chroot --userspec=10001:10001 "$box" env -i "${environment[@]}" "${start[@]}" >"$work/$arch/log" 2>&1 &
   agent=$!
-  healthy() { as_user tpe-agentctl status --json --config /tmp/config.toml | grep -q '"running": *true'; }
-  wait_for 120 "$arch: a healthy agent" healthy
-  as_user tpe-agentctl ek --json --config /tmp/config.toml | grep -q endorsementKey || fail "$arch: no EK"
+  wait_for 180 "$arch: a healthy agent" as_user "${health[@]}"
+  as_user tpe-agentctl ek --json | grep -q endorsementKey || fail "$arch: no EK"
   kill "$agent" && wait "$agent" || fail "$arch: SIGTERM does not end the agent in order"
   agent=''
-  umount "$box"/{proc,tmp,var/lib/tpe-agent,run/tpe-agent}
-  umount -l "$box/dev"
-  umount "$box"
+  umount -R -l "$box"
   step "$arch: runs as user 10001 on a read-only root file system, is healthy, reads the EK, ends in order"
 }
 

@@ -17,6 +17,10 @@ walk_bad_input() {
   wait_for 60 "the refusal at start" said 'what to do:'
   said 'device.modelNaem' || fail "the mistake's key is not named at start"
   agent_active && fail "started with a mistake in its settings"
+  inside journalctl --no-pager -o cat -p err -u tpe-agent --since "$since" >"$work/errors"
+  grep -q 'error SETTINGS_INVALID: /etc/tpe-agent/config.toml:[0-9]*: device.modelNaem' "$work/errors" || fail "the journal has no such error"
+  told_in_status() { inside systemctl show -p StatusText --value tpe-agent | grep -q SETTINGS_INVALID; }
+  wait_for 60 "the mistake in the status of the unit" told_in_status
   write_settings
   wait_for 120 "the start with mended settings, by itself" agent_active
   step "settings with a mistake: key and line named, nothing started half-way, mended without a restart by hand"
