@@ -94,7 +94,8 @@ run_image() {
   chown 10001:10001 "$work/$arch"/{state,run}
   mount --bind "$work/$arch/state" "$box/var/lib/tpe-agent"
   mount --bind "$work/$arch/run" "$box/run/tpe-agent"
-  printf '[tpm]\ntcti = "swtpm:host=127.0.0.1,port=%s"\n[api]\nport = 0\n[discovery]\nport = 0\naddress = "127.0.0.1"\n' "$port" >"$work/$arch/config.toml"
+  # Serial number and addresses as docs/guides/docker.md says: a container does not see those of the machine.
+  printf '[device]\nserialNumber = "TAICB1046771"\nmacAddress = "00:90:e8:79:46:b5"\nmodelName = "UC"\n[tpm]\ntcti = "swtpm:host=127.0.0.1,port=%s"\n[api]\nport = 0\n[discovery]\nport = 0\naddress = "127.0.0.1"\n' "$port" >"$work/$arch/config.toml"
   mount --bind "$work/$arch/config.toml" "$box/etc/tpe-agent/config.toml"
   as_user() { chroot --userspec=10001:10001 "$box" env -i "${environment[@]}" "$@"; }
   # Not through a function: the process is the agent itself.
