@@ -9,6 +9,7 @@ nothing_fails() {
 }
 
 walk_support() {
+  login 'Plant-Passw0rd!'
   # More than once: on an emulated processor that still boots, an answer may be late.
   wait_for 240 "a check that finds nothing" nothing_fails
   step "check finds nothing that fails, the TPM's lock-out counter included"
