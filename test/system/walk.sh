@@ -12,7 +12,7 @@ for part in install factory commissioning services power watchdog bad-input end;
 
 # Every later step needs these; the others can be left out.
 needed=(install factory commissioning)
-all=(install factory upgrade commissioning helper services reboot services_after_reboot settings_cut support watchdog bad_input cleared reset removal)
+all=(install factory upgrade commissioning helper services reboot services_after_reboot settings_cut support watchdog bad_input cleared owner reset removal)
 read -ra wanted <<<"${TPE_STEPS:-${all[*]}}"
 for each in "${wanted[@]}"; do [[ " ${all[*]} " == *" $each "* ]] || fail "TPE_STEPS: no step $each; there are: ${all[*]}"; done
 

@@ -12,6 +12,34 @@ walk_cleared() {
   step "TPM cleared: registered again by itself"
 }
 
+# The drop-in of docs/guides/systemd.md: without a persistent SRK, a key of the owner's hierarchy has to be derived.
+walk_owner() {
+  local drop_in=/etc/systemd/system/tpe-agent.service.d
+  inside systemctl stop tpe-agent
+  inside tpm2_changeauth -T device:$tpm_device -c owner plant-owner
+  since="$(now_inside)"
+  inside systemctl start tpe-agent
+  wait_for 120 "the refusal without the owner's authorization" said TPM_OWNER_AUTHORIZATION
+  printf 'plant-owner' >"$work/owner-auth"
+  put "$work/owner-auth" /etc/tpe-agent/tpm-owner-auth 0600
+  printf '[Service]\nLoadCredential=tpm-owner-auth:/etc/tpe-agent/tpm-owner-auth\n' >"$work/drop-in"
+  inside mkdir -p "$drop_in"
+  put "$work/drop-in" "$drop_in/tpm-auth.conf"
+  inside systemctl daemon-reload
+  inside systemctl restart tpe-agent
+  wait_for 240 "connecting with the owner's authorization" state_is connected
+  [ "$(registrations)" = 0 ] || fail "an owner's authorization made the gateway register again"
+  inside runuser -u tpe-agent -- cat /etc/tpe-agent/tpm-owner-auth >/dev/null 2>&1 && fail "the agent's user may read the file itself"
+  ! inside journalctl --no-pager -o cat | grep -qF plant-owner || fail "the journal holds the owner's authorization"
+  inside systemctl stop tpe-agent
+  inside tpm2_changeauth -T device:$tpm_device -c owner -p plant-owner
+  inside rm -r "$drop_in" /etc/tpe-agent/tpm-owner-auth
+  inside systemctl daemon-reload
+  inside systemctl start tpe-agent
+  wait_for 240 "connecting without any authorization" state_is connected
+  step "an owner's authorization: asked for by name, taken from a systemd credential, no new registration"
+}
+
 walk_reset() {
   ctl factory reset </dev/null >/dev/null 2>"$work/reset.log" && fail "a reset without a terminal asked nobody"
   grep -q CONFIRMATION_MISSING "$work/reset.log" || fail "the refused reset does not say why: $(cat "$work/reset.log")"
