@@ -6,10 +6,10 @@ import { deviceFacts } from './commands/device-facts';
 import { ek } from './commands/ek';
 import { init, reset } from './commands/factory';
 import { helper } from './commands/helper';
-import { logsBundle } from './commands/logs';
+import { logsBundle, logsBundleWithBadSettings } from './commands/logs';
 import { status, statusWithBadSettings } from './commands/status';
 import { printError } from './output';
-import type { Session } from './session';
+import type { FilesWithMistake, Session } from './session';
 
 const EXIT_FAILED = 1;
 
@@ -45,15 +45,23 @@ function action<O extends CommonOptions>(run: (session: Session, options: O) => 
     ended(options, async () => run(await sessionOf(options), options));
 }
 
-/** With a mistake in the settings file, a running agent can still be asked: it goes on with those from before. */
-async function statusCommand(options: CommonOptions): Promise<number> {
-  let session: Session;
-  try {
-    session = await sessionOf(options);
-  } catch (error) {
-    return statusWithBadSettings(await usualPaths(options.config), options.json === true, error);
-  }
-  return status(session);
+/** A command that has an answer, too, where the settings file has a mistake: that is when it is wanted most. */
+function sturdyAction<O extends CommonOptions>(
+  run: (session: Session, options: O) => Promise<number>,
+  runWithBadSettings: (files: FilesWithMistake, mistake: unknown, options: O) => Promise<number>,
+) {
+  return async (options: O): Promise<void> =>
+    ended(options, async () => {
+      let session: Session;
+      try {
+        session = await sessionOf(options);
+      } catch (mistake) {
+        const { config: settingsPath, json } = options;
+        const files = { settingsPath, json: json === true, paths: await usualPaths(settingsPath) };
+        return runWithBadSettings(files, mistake, options);
+      }
+      return run(session, options);
+    });
 }
 
 function common(command: Command): Command {
@@ -82,7 +90,7 @@ export function buildProgram(): Command {
     .exitOverride();
 
   withTpm(root.command('status').description('what the gateway is and what it is doing')).action(
-    async (options: CommonOptions) => ended(options, () => statusCommand(options)),
+    sturdyAction(status, statusWithBadSettings),
   );
   withTpm(root.command('ek').description('endorsement key and registration ID, for an enrollment')).action(
     action(ek),
@@ -114,7 +122,10 @@ export function buildProgram(): Command {
   withTpm(logs.command('bundle').description('pack logs, checks and facts without secrets'))
     .option('--output <file>', 'the .tar.gz', 'tpe-logs.tar.gz')
     .action(
-      action((session, options: CommonOptions & { output: string }) => logsBundle(session, options.output)),
+      sturdyAction(
+        (session, options: CommonOptions & { output: string }) => logsBundle(session, options.output),
+        (files, mistake, options) => logsBundleWithBadSettings(files, mistake, options.output),
+      ),
     );
 
   common(root.command('device-facts', { hidden: true }))

@@ -19,6 +19,11 @@ export interface Session {
   readonly authFiles: TpmAuthFiles;
 }
 
+/** What a call still knows when the settings file has a mistake: where things lie, by its paths or the default ones. */
+export interface FilesWithMistake extends Pick<Session, 'json' | 'settingsPath'> {
+  readonly paths: Settings['paths'];
+}
+
 /** Sockets on which the agent may listen, the most likely first. */
 export function controlSockets(paths: Settings['paths']): string[] {
   const inState = join(paths.state, 'run', CONTROL_SOCKET);

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { atTerminal, ctl, json } from '../support/agentctl';
@@ -143,7 +145,7 @@ test('status asks an agent that stands still for seconds only', async () => {
   });
 });
 
-test('status of an agent whose settings file has a mistake by now tells both', async () => {
+test('status of an agent whose settings file has a mistake by now tells both, and so does a bundle', async () => {
   await withTempFolder(async (folder) => {
     const { config } = await started(folder);
     const good = await readFile(config, 'utf8');
@@ -158,5 +160,14 @@ test('status of an agent whose settings file has a mistake by now tells both', a
     const read = await ctl('status', '--config', config);
     expect(read.out).toContain('TAICB1046771');
     expect(read.err).toMatch(/config\.toml:\d+: log\.level/);
+
+    // Support wants the bundle then, and the mistake in it.
+    const file = join(folder, 'bundle.tar.gz');
+    expect(await json('logs', 'bundle', '--config', config, '--output', file)).toEqual({ file });
+    const { stdout } = await promisify(execFile)('tar', ['-xzOf', file, '--wildcards', '*/check.json']);
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { code: 'SETTINGS_INVALID' },
+      status: { running: true },
+    });
   });
 });

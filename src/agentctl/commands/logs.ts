@@ -3,14 +3,14 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { agentFacts } from '../../agent/local/facts';
-import { AgentFacts } from '../../agent/local/reports';
+import { AgentFacts, StatusReport } from '../../agent/local/reports';
 import { TpeError, reasonOf, toTpeError } from '../../common/errors/tpe-error';
 import { redact } from '../../common/redact';
 import { version } from '../../common/version';
 import { runChecks } from '../checks/index';
 import { thisMachine } from '../machine';
 import { print } from '../output';
-import { type Session, ask } from '../session';
+import { type FilesWithMistake, type Session, ask, askRunning } from '../session';
 
 /** Programs whose output helps whoever reads the bundle. What is not installed is left out. */
 const programs: readonly (readonly [string, string, readonly string[]])[] = [
@@ -60,17 +60,40 @@ async function checkReport(session: Session): Promise<unknown> {
 
 /** Packs what support needs into one .tar.gz, secrets masked. */
 export async function logsBundle(session: Session, output: string): Promise<number> {
+  return bundle({ ...session, state: session.settings.paths.state }, output, () => checkReport(session));
+}
+
+/** The same where the settings file has a mistake, which is what support has to see then. */
+export async function logsBundleWithBadSettings(
+  files: FilesWithMistake,
+  mistake: unknown,
+  output: string,
+): Promise<number> {
+  const report = async (): Promise<unknown> => ({
+    error: toTpeError(mistake).toJSON(),
+    status: await askRunning(files.paths, StatusReport, 'status', {}).catch((error: unknown) =>
+      toTpeError(error).toJSON(),
+    ),
+  });
+  return bundle({ ...files, state: files.paths.state }, output, report);
+}
+
+async function bundle(
+  files: Pick<Session, 'json' | 'settingsPath'> & { readonly state: string },
+  output: string,
+  report: () => Promise<unknown>,
+): Promise<number> {
   const path = resolve(output);
   const folder = await mkdtemp(join(tmpdir(), 'tpe-logs-'));
   try {
     const put = (name: string, text: string): Promise<void> => writeFile(join(folder, name), redact(text));
-    await put('check.json', `${JSON.stringify(await checkReport(session), undefined, 2)}\n`);
+    await put('check.json', `${JSON.stringify(await report(), undefined, 2)}\n`);
     await put(
       'versions.json',
       `${JSON.stringify({ tpeAgentctl: version, node: process.version, arch: process.arch })}\n`,
     );
-    await put('settings.toml', (await thisMachine.read(session.settingsPath)) ?? '');
-    await put('state.txt', await stateListing(session.settings.paths.state));
+    await put('settings.toml', (await thisMachine.read(files.settingsPath)) ?? '');
+    await put('state.txt', await stateListing(files.state));
     for (const [name, program, args] of programs) {
       const answer = await thisMachine.run(program, args);
       if (answer !== undefined) await put(name, answer.output);
@@ -79,7 +102,7 @@ export async function logsBundle(session: Session, output: string): Promise<numb
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  print(session, { file: path }, () => [`written: ${path}`]);
+  print(files, { file: path }, () => [`written: ${path}`]);
   return 0;
 }
 

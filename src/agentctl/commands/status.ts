@@ -1,9 +1,8 @@
 import { statusReport } from '../../agent/local/facts';
 import { StatusReport } from '../../agent/local/reports';
 import { problemOf } from '../../agent/local/facts';
-import type { Settings } from '../../agent/config/settings';
 import { columns, print, printError } from '../output';
-import { type Session, ask, askRunning } from '../session';
+import { type FilesWithMistake, type Session, ask, askRunning } from '../session';
 
 function lines(report: StatusReport): string[] {
   const { identity, provisioning, tpm } = report;
@@ -51,8 +50,7 @@ export async function status(session: Session): Promise<number> {
  * @throws the mistake, where no agent runs.
  */
 export async function statusWithBadSettings(
-  paths: Settings['paths'],
-  json: boolean,
+  { paths, json }: FilesWithMistake,
   mistake: unknown,
 ): Promise<number> {
   const report = await askRunning(paths, StatusReport, 'status', {}, ANSWER_TIMEOUT_MS);
