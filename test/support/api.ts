@@ -69,6 +69,7 @@ export interface TestApiOptions {
 export class TestApi {
   readonly clock = new FakeClock();
   token = '';
+  auditFolder = '';
   retries = 0;
   factoryResets = 0;
   status: ProvisioningStatus = {
@@ -91,6 +92,7 @@ export class TestApi {
 
   async open(folder: string, options: TestApiOptions): Promise<this> {
     const state = join(folder, 'state');
+    this.auditFolder = join(folder, 'audit');
     await mkdir(state, { recursive: true });
     const withTpm = options.withTpm ?? true;
     const azure = await AzureConfiguration.open(state, {

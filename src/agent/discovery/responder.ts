@@ -58,13 +58,15 @@ export class DiscoveryResponder {
   readonly #unusable = new Set<string>();
   readonly #delayed = new Set<Timer>();
   #rescan: Timer | undefined;
+  #starting: { readonly stops: number; readonly opened: Promise<void> } | undefined;
+  #known: NetworkInterface[] = [];
   #port: number | undefined;
   /** How often it was stopped: what was being opened meanwhile is closed again. */
   #stops = 0;
 
   constructor(options: ResponderOptions) {
     this.#options = options;
-    this.#onLink = new OnLink(options.interfaces);
+    this.#onLink = new OnLink(() => this.#interfaces());
     this.#limiter = new RateLimiter(options.limits ?? DEFAULT_RATE_LIMITS, options.clock.monotonic());
   }
 
@@ -77,17 +79,17 @@ export class DiscoveryResponder {
     return this.running ? this.#port : undefined;
   }
 
-  /** @throws DISCOVERY_PORT_UNUSABLE */
+  /** Starts once, however many ask for it at the same time. @throws DISCOVERY_PORT_UNUSABLE */
   async start(): Promise<void> {
-    if (this.running) return;
-    this.#port = this.#options.port;
     const stops = this.#stops;
+    if (this.#starting?.stops === stops) return this.#starting.opened;
+    if (this.running) return;
+    const starting = { stops, opened: this.#open(stops) };
+    this.#starting = starting;
     try {
-      if (this.#options.address === undefined) await this.#openAll(stops);
-      else this.#add('all', await openPlainSocket(this.#port, this.#options.address), stops);
-    } catch (error) {
-      await this.stop();
-      throw error;
+      await starting.opened;
+    } finally {
+      if (this.#starting === starting) this.#starting = undefined;
     }
   }
 
@@ -102,6 +104,18 @@ export class DiscoveryResponder {
     await Promise.all(
       sockets.map(async ({ socket }) => new Promise<void>((resolve) => socket.close(() => resolve()))),
     );
+  }
+
+  async #open(stops: number): Promise<void> {
+    this.#port = this.#options.port;
+    try {
+      if (this.#options.address === undefined) await this.#openAll(stops);
+      else this.#add('all', await openPlainSocket(this.#port, this.#options.address), stops);
+    } catch (error) {
+      // Whoever stopped it meanwhile may have started it anew.
+      if (stops === this.#stops) await this.stop();
+      throw error;
+    }
   }
 
   /** One socket on every LAN interface and family; one for everything where the kernel does not allow that. */
@@ -119,10 +133,9 @@ export class DiscoveryResponder {
 
   async #scan(stops: number): Promise<void> {
     if (stops !== this.#stops) return;
-    const { clock, interfaces, only } = this.#options;
-    const present = interfaces();
+    const { clock, only } = this.#options;
     const names = discoveryInterfaces(
-      present.map(({ name }) => name),
+      this.#interfaces().map(({ name }) => name),
       only,
     );
     const wanted = names.flatMap((name) => [`${name}/4`, `${name}/6`]);
@@ -132,14 +145,24 @@ export class DiscoveryResponder {
       socket.close();
     }
     for (const key of wanted) {
-      if (!this.#sockets.has(key)) await this.#open(key, stops);
+      if (!this.#sockets.has(key)) await this.#openOne(key, stops);
       if (stops !== this.#stops) return;
     }
     this.#rescan = clock.after(RESCAN_MS, () => void this.#scan(stops));
   }
 
+  /** The interfaces, or the last ones that the kernel told: it refuses while the process has no descriptor left. */
+  #interfaces(): NetworkInterface[] {
+    try {
+      this.#known = this.#options.interfaces();
+    } catch (error) {
+      this.#options.logger.warn({ err: toTpeError(error) }, 'the interfaces cannot be listed');
+    }
+    return this.#known;
+  }
+
   /** An interface that cannot be used is told once and tried again at every scan. */
-  async #open(key: string, stops: number): Promise<void> {
+  async #openOne(key: string, stops: number): Promise<void> {
     const [name = '', family] = key.split('/');
     try {
       const opened = await openInterfaceSocket(name, family === '6' ? 6 : 4, this.#port ?? 0);

@@ -27,7 +27,7 @@ interface Pending {
 
 interface Repetition {
   readonly event: AuditEvent;
-  /** Refusals after the first, which was written at once. */
+  /** After the first, which was written at once. */
   more: number;
   readonly timer: Timer;
 }
@@ -42,8 +42,8 @@ const LARGEST_REPETITIONS = 256;
  * The audit trail: JSON lines, appended and never changed, rotated by size, the oldest file deleted. What
  * {@link record} resolved for is on disk.
  *
- * Refusals of one kind from one source are written once and then counted for a minute, so that a storm of wrong logins
- * cannot wash the trail out. When the disk fails, {@link failing} says so and the agent goes on: a gateway that cannot
+ * Refusals and failures of one kind from one source are written once and then counted for a minute, so that a storm of
+ * wrong logins cannot wash the trail out. When the disk fails, {@link failing} says so and the agent goes on: a gateway that cannot
  * be managed any more would be the greater damage.
  */
 export class AuditTrail {
@@ -83,7 +83,7 @@ export class AuditTrail {
 
   /** Writes a record; resolves when it is on disk, or lost (see {@link failing}). Never rejects. */
   async record(event: AuditEvent): Promise<void> {
-    if (event.result === 'refused' && this.#repeats(event)) return;
+    if (event.result !== 'success' && this.#repeats(event)) return;
     await this.#write(event, 1);
   }
 

@@ -192,3 +192,49 @@ test('discovery that is switched off while it looks for new interfaces stays off
   await Promise.all([responder.stop(), starting]);
   expect(responder.running).toBe(false);
 });
+
+test('two starts at once open one socket, and a stop between them closes what was opened', async () => {
+  const first = responderWith();
+  await first.start();
+  const port = first.port ?? 0;
+  await first.stop();
+  const responder = responderWith({ port });
+  // A second socket on the port would be refused.
+  await Promise.all([responder.start(), responder.start()]);
+  expect(responder.port).toBe(port);
+  await responder.stop();
+  const starting = responder.start();
+  await responder.stop();
+  await starting;
+  await responder.start();
+  expect(responder.port).toBe(port);
+  await responder.stop();
+  expect(responder.running).toBe(false);
+});
+
+test('a kernel that does not list its interfaces for a while ends nothing', async () => {
+  const clock = new FakeClock();
+  let failing = false;
+  let asked = 0;
+  const responder = responderWith({
+    address: undefined,
+    clock,
+    interfaces: () => {
+      asked += 1;
+      if (failing) throw new Error('EMFILE');
+      return listInterfaces();
+    },
+  });
+  await responder.start();
+  failing = true;
+  const before = asked;
+  clock.advance(15_000);
+  await waitFor('the next look', () => asked > before && clock.timers > 0);
+  const { socket, answers } = await client();
+  socket.send(encodeProbe().datagram, responder.port ?? 0, '127.0.0.1');
+  await waitFor('an answer', () => answers.length === 1);
+  clock.advance(15_000);
+  await waitFor('the look after that', () => asked > before + 1);
+  socket.close();
+  await responder.stop();
+});

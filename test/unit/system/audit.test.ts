@@ -116,18 +116,21 @@ test('the trail is rotated by size and never holds more than its files', async (
   });
 });
 
-test('a storm of refusals is one record and a count, other events stay', async () => {
+test('a storm of refusals and failures is one record of each and a count, other events stay', async () => {
   await withTempFolder(async (folder) => {
     const clock = new FakeClock();
     const trail = await AuditTrail.open({ folder, clock, logger });
     await trail.record(event({ action: 'precious' }));
     const refused = event({ result: 'refused', code: 'API_LOGIN_FAILED' });
-    for (let i = 0; i < 6000; i += 1) await trail.record({ ...refused, user: `user${i}` });
+    const failed = event({ result: 'failed', code: 'API_BUSY' });
+    for (let i = 0; i < 6000; i += 1) await trail.record({ ...(i % 2 ? refused : failed), user: `user${i}` });
     clock.advance(60_000);
-    await waitFor('the count', async () => (await trail.query(all)).count === 3);
+    await waitFor('the count', async () => (await trail.query(all)).count === 5);
     expect((await trail.query(all)).records).toMatchObject([
-      { count: 5999, code: 'API_LOGIN_FAILED' },
+      { count: 2999, code: 'API_LOGIN_FAILED' },
+      { count: 2999, code: 'API_BUSY' },
       { count: 1, code: 'API_LOGIN_FAILED' },
+      { count: 1, code: 'API_BUSY' },
       { action: 'precious' },
     ]);
     await trail.close();

@@ -50,8 +50,8 @@ function matters(request: FastifyRequest, status: number): boolean {
 }
 
 /**
- * Records every login, refusal and change before it is answered: what a client was told has happened is on disk, also
- * when the agent is killed in the next instant.
+ * Records every login, refusal and change. What a client is told has happened is on disk before it is told, also when
+ * the agent is killed in the next instant.
  */
 export function useAudit(app: FastifyInstance, audit: Pick<AuditTrail, 'record'>): void {
   app.decorateRequest('errorCode', undefined);
@@ -62,17 +62,18 @@ export function useAudit(app: FastifyInstance, audit: Pick<AuditTrail, 'record'>
       done(null, payload);
       return;
     }
-    void audit
-      .record({
-        user: userOf(request),
-        source: request.ip,
-        category: request.routeOptions.schema?.tags?.[0] ?? 'api',
-        action: actionOf(request),
-        // Without a caller the body may hold a password in whatever field somebody mistook for it.
-        detail: request.caller === undefined ? '' : detailOf(request.body),
-        result: status < 400 ? 'success' : status < 500 ? 'refused' : 'failed',
-        code: request.errorCode ?? '',
-      })
-      .then(() => done(null, payload), done);
+    const recorded = audit.record({
+      user: userOf(request),
+      source: request.ip,
+      category: request.routeOptions.schema?.tags?.[0] ?? 'api',
+      action: actionOf(request),
+      // Without a caller the body may hold a password in whatever field somebody mistook for it.
+      detail: request.caller === undefined ? '' : detailOf(request.body),
+      result: status < 400 ? 'success' : status < 500 ? 'refused' : 'failed',
+      code: request.errorCode ?? '',
+    });
+    // A stranger's refusal changes nothing. Were it to wait for a slow disk, guesses would fill the API.
+    if (request.caller === undefined && status >= 400) done(null, payload);
+    else recorded.then(() => done(null, payload), done);
   });
 }
