@@ -6,7 +6,7 @@ import { Rig } from '../lib/rig.mjs';
 import { DAY_MS, TELEMETRY_SEC, openSoak } from '../lib/soak.mjs';
 
 const GROWTH_LIMIT_MIB = 3;
-const STEP_DAYS = 10;
+const STEP_DAYS = 30;
 
 export async function run({ quick, draw }) {
   const rig = new Rig();
