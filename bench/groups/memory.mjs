@@ -26,7 +26,8 @@ export async function run({ quick }) {
   try {
     const node = nodeOfMajor(22);
     const cloud = await rig.emulator();
-    const env = { NODE_COMPILE_CACHE: join(rig.folder, 'compile-cache') };
+    // With the setting of systemd/tpe-agent.service.
+    const env = { NODE_COMPILE_CACHE: join(rig.folder, 'compile-cache'), MALLOC_ARENA_MAX: '1' };
     const config = rig.agentConfig({ tcti: await rig.swtpm(), cloud });
     const first = await rig.agent({ config, node, env });
     await provision(rig, first, cloud);
