@@ -3,6 +3,7 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
+import { against, compare } from '../lib/figure.mjs';
 import { Rig, cpuMs, nodeOfMajor, provision, pssMiB } from '../lib/rig.mjs';
 
 const SETTLE_MS = 60_000;
@@ -52,9 +53,9 @@ export async function run({ quick }) {
     const cpu = (cpuMs(agent.pid) - cpuBefore) / (seconds * 10);
     const wakes = (switches(agent.pid) - wakeBefore) / seconds;
     return {
-      'memory.idleConnected': { value, unit: 'MiB PSS', peer, ratio: value / peer, bar: 2 },
-      'idle.cpu': { value: cpu, unit: '% of a core', peer: 0.2, ratio: cpu / 0.2, bar: 1 },
-      'idle.wakeups': { value: wakes, unit: '1/s (main thread)', peer: 2, ratio: wakes / 2, bar: 1 },
+      'memory.idleConnected': compare([value], [peer], { unit: 'MiB PSS', bar: 2 }),
+      'idle.cpu': against(0.2, [cpu], '% of a core'),
+      'idle.wakeups': against(2, [wakes], '1/s (main thread)'),
     };
   } finally {
     await rig.close();

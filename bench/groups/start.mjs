@@ -3,7 +3,8 @@
 import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { Rig, cpuMs, median, nodeOfMajor, root } from '../lib/rig.mjs';
+import { compare } from '../lib/figure.mjs';
+import { Rig, cpuMs, nodeOfMajor, root } from '../lib/rig.mjs';
 import { target } from '../lib/target.mjs';
 
 /** The sources transpiled file by file, dependencies from node_modules: how such a daemon usually runs. */
@@ -67,22 +68,9 @@ export async function run({ quick }) {
         plain.push(other.cpu);
       }
       const name = `start.node${major}`;
-      const value = median(ours);
-      const bars = major === 22 ? { bare: { bar: 4 }, eager: { bar: 0.5 } } : { bare: {}, eager: {} };
-      figures[`${name}.vsBareNode`] = {
-        value,
-        unit: 'ms CPU',
-        peer: median(bare),
-        ratio: value / median(bare),
-        ...bars.bare,
-      };
-      figures[`${name}.vsUnbundled`] = {
-        value,
-        unit: 'ms CPU',
-        peer: median(plain),
-        ratio: value / median(plain),
-        ...bars.eager,
-      };
+      const bar = (most) => ({ unit: 'ms CPU', ...(major === 22 ? { bar: most } : {}) });
+      figures[`${name}.vsBareNode`] = compare(ours, bare, bar(4));
+      figures[`${name}.vsUnbundled`] = compare(ours, plain, bar(0.5));
     }
     return figures;
   } finally {
