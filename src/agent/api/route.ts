@@ -28,6 +28,8 @@ export interface Route<B extends TSchema, P extends TSchema, Q extends TSchema> 
   /** Schema of the answer; absent for an answer without a body. */
   readonly answer?: TSchema;
   readonly bodyLimit?: number;
+  /** A page for people: a browser without a token is asked for a login, with the same 401. */
+  readonly forBrowsers?: boolean;
   readonly handler: (
     request: FastifyRequest<{ Body: Static<B>; Params: Static<P>; Querystring: Static<Q> }>,
     reply: FastifyReply,
@@ -41,12 +43,30 @@ export function addRoute<B extends TSchema, P extends TSchema, Q extends TSchema
   app: FastifyInstance,
   route: Route<B, P, Q>,
 ): void {
-  const { method, url, access, summary, tag, event, body, params, query, answer, bodyLimit, handler } = route;
+  const {
+    method,
+    url,
+    access,
+    summary,
+    tag,
+    event,
+    body,
+    params,
+    query,
+    answer,
+    bodyLimit,
+    forBrowsers,
+    handler,
+  } = route;
   const status = route.status ?? (answer === undefined ? 204 : 200);
   app.route<{ Body: Static<B>; Params: Static<P>; Querystring: Static<Q> }>({
     method,
     url,
-    config: { access, ...(event === undefined ? {} : { event }) },
+    config: {
+      access,
+      ...(event === undefined ? {} : { event }),
+      ...(forBrowsers === undefined ? {} : { forBrowsers }),
+    },
     ...(bodyLimit === undefined ? {} : { bodyLimit }),
     schema: {
       summary,

@@ -1,8 +1,8 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DEFAULT_PASSWORD } from '../../../src/protocol/api-types';
-import { STRONG_PASSWORD, testApi } from '../../support/api';
+import { STRONG_PASSWORD, testApi, withApi } from '../../support/api';
 import { withTempFolder } from '../../support/temp';
 
 const HOUR_MS = 3_600_000;
@@ -214,5 +214,25 @@ test('damaged accounts lock the API with advice instead of bringing the factory 
     );
     expect((await api.call('GET', '/health')).status).toBe(200);
     await api.close();
+  });
+});
+
+test('a browser that opens the API page gets a login form with the 401, a client the error', async () => {
+  await withApi(async (api) => {
+    const { token } = api;
+    api.token = '';
+    const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+    const form = await api.call('GET', '/docs', undefined, html);
+    expect(form.status).toBe(401);
+    expect(form.headers['content-type']).toBe('text/html; charset=utf-8');
+    const script = /<script>([\s\S]*)<\/script>/.exec(form.text)?.[1] ?? '';
+    const digest = createHash('sha256').update(script).digest('base64');
+    expect(form.headers['content-security-policy']).toContain(`script-src 'sha256-${digest}';`);
+    expect((await api.call('GET', '/docs')).body).toMatchObject({ error: { code: 401 } });
+    expect((await api.call('GET', '/users', undefined, html)).body).toMatchObject({ error: { code: 401 } });
+    api.token = token;
+    const page = await api.call('GET', '/docs', undefined, html);
+    expect(page.text).toContain('<h1>tpe-agent REST API</h1>');
+    expect(page.headers['content-security-policy']).not.toContain('script');
   });
 });

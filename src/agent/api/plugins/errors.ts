@@ -3,6 +3,14 @@ import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TpeError, codeOf, isTpeError, toTpeError } from '../../../common/errors/tpe-error';
 import type { ErrorEnvelope } from '../../../protocol/api-types';
+import { LOGIN_PAGE, LOGIN_PAGE_POLICY } from '../login-page';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** A page for people: a browser without a token is asked for a login. */
+    forBrowsers?: boolean;
+  }
+}
 
 /** ThingsPro Edge's error envelope, with our code and advice beside it. */
 export function envelopeOf(error: TpeError): ErrorEnvelope {
@@ -47,7 +55,17 @@ export async function sendError(error: unknown, request: FastifyRequest, reply: 
   if (known.status === 401) void reply.header('WWW-Authenticate', 'Bearer');
   if (typeof retryAfter === 'number') void reply.header('Retry-After', String(retryAfter));
   else if (known.status === 503 && known.retryable) void reply.header('Retry-After', '5');
-  await reply.code(known.status).type('application/json; charset=utf-8').send(envelopeOf(shown));
+  void reply.code(known.status);
+  if (known.status === 401 && request.routeOptions.config.forBrowsers === true && wantsHtml(request)) {
+    void reply.header('content-security-policy', LOGIN_PAGE_POLICY);
+    await reply.type('text/html; charset=utf-8').send(LOGIN_PAGE);
+    return;
+  }
+  await reply.type('application/json; charset=utf-8').send(envelopeOf(shown));
+}
+
+function wantsHtml({ headers }: FastifyRequest): boolean {
+  return headers.accept?.includes('text/html') === true;
 }
 
 /** What the HTTP parser itself refuses never reaches fastify's error handler. */

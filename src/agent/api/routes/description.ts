@@ -22,6 +22,7 @@ export function descriptionRoutes(app: FastifyInstance): void {
     summary: 'This description as a page that works without internet',
     tag: 'description',
     answer: Type.String(),
+    forBrowsers: true,
     handler: (_request, reply) => {
       void reply
         .type('text/html; charset=utf-8')
