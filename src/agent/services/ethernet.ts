@@ -40,6 +40,8 @@ export class Ethernets {
   readonly #options: EthernetOptions;
   /** A change may wait for its confirmation. After a start of the agent only the helper knows. */
   #mayWait = true;
+  /** Changes that were asked for: an answer from before the last one does not know of it. */
+  #changes = 0;
 
   constructor(options: EthernetOptions) {
     this.#options = options;
@@ -63,6 +65,7 @@ export class Ethernets {
     const problem = ethernetProblem(settings);
     if (problem !== undefined) throw new TpeError('API_INPUT_INVALID', { reason: problem });
     this.#mayWait = true;
+    this.#changes += 1;
     await host.request({ verb: 'setEthernet', name: port.name, settings });
     return { ...(await this.#view(port)), ...settings };
   }
@@ -71,9 +74,11 @@ export class Ethernets {
   async confirm(localAddress: string): Promise<void> {
     if (!this.#mayWait) return;
     const { host, logger } = this.#options;
+    const changes = this.#changes;
     try {
       const request = { verb: 'confirmEthernet', address: plainAddress(localAddress) } as const;
-      this.#mayWait = (await host.request(request, CONFIRM_TIMEOUT_MS)).waiting > 0;
+      const { waiting } = await host.request(request, CONFIRM_TIMEOUT_MS);
+      if (changes === this.#changes) this.#mayWait = waiting > 0;
     } catch (error) {
       if (isTpeError(error, 'HOST_HELPER_ABSENT')) this.#mayWait = false;
       else logger.error({ err: toTpeError(error) }, 'a change of addresses could not be confirmed');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Ethernets } from '../../../src/agent/services/ethernet';
 import { ethernetProblem } from '../../../src/agent/services/ethernet-rules';
 import { openHelper } from '../../../src/agent/services/helper';
-import { HelperClient } from '../../../src/agent/services/helper-client';
+import { HelperClient, type HostControl } from '../../../src/agent/services/helper-client';
 import type { HelperRequest } from '../../../src/agent/services/helper-protocol';
 import { networkFile, parseNetworkFile } from '../../../src/agent/services/helper/network-file';
 import type { Runner } from '../../../src/agent/services/helper/runner';
@@ -230,6 +230,28 @@ test.each(['lo', 'wwan0', 'docker0', 'eth7'])('%s is no port whose address may b
     await expect(handle(set(BEFORE, name))).rejects.toMatchObject({ code: 'HOST_REFUSED' });
     expect(await gateway.file(name)).toBeUndefined();
   });
+});
+
+test('a login that was asked about before a change does not keep the next one from confirming it', async () => {
+  const asked: string[] = [];
+  let answer: ((value: { waiting: number }) => void) | undefined;
+  const host = {
+    request: async ({ verb }: HelperRequest) => {
+      asked.push(verb);
+      if (verb === 'confirmEthernet' && answer === undefined)
+        return new Promise((resolve) => (answer = resolve));
+      return verb === 'getEthernet' ? { ...BEFORE, unconfirmed: false } : {};
+    },
+  } as HostControl;
+  const port = { id: 1, name: 'eth0', mac: '0090e87946b5', up: true, carrier: true, linkSpeed: 100 };
+  const kernel = { ...port, ip: '', netmask: '', gateway: '', addresses: [] };
+  const ethernets = new Ethernets({ host, logger, ports: () => [kernel] });
+  const login = ethernets.confirm(BEFORE.ip);
+  await ethernets.change(1, AFTER);
+  answer?.({ waiting: 0 });
+  await login;
+  await ethernets.confirm(AFTER.ip);
+  expect(asked.filter((verb) => verb === 'confirmEthernet')).toHaveLength(2);
 });
 
 test('an agent that gave up waiting for the helper still confirms what the helper did', async () => {

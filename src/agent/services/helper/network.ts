@@ -132,7 +132,7 @@ export class Network {
   async #takeBack(name: string, why: string): Promise<void> {
     try {
       const before = (await readOptional(this.#before(name))) ?? '';
-      if (before === '') await rm(this.#path(name), { force: true });
+      if (before === '') await this.#removeFile(name);
       else await writeFileAtomic(this.#path(name), before, 0o644);
       // One that does not run reads the file when it starts.
       if (await this.#networkdRuns()) await this.#reload(name);
@@ -141,6 +141,17 @@ export class Network {
     } catch (error) {
       this.#options.logger.error({ err: toTpeError(error) }, 'a change of addresses could not be taken back');
       this.#takeBackAfter(name, RETRY_MS);
+    }
+  }
+
+  /** On the disk before what remembers it goes: the folders may lie on two file systems, which keep no order. */
+  async #removeFile(name: string): Promise<void> {
+    try {
+      await rm(this.#path(name), { force: true });
+      await syncFolder(this.#folder);
+    } catch (error) {
+      // The folder could not be made in the first place.
+      if (codeOf(error) !== 'ENOENT') throw error;
     }
   }
 
