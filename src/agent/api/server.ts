@@ -96,11 +96,11 @@ export class ApiServer {
   }
 
   async stop(): Promise<void> {
+    const app = this.#app;
+    // First: a try that fails meanwhile must plan no further one.
+    this.#app = undefined;
     this.#retry?.cancel();
     await this.#changes;
-    const app = this.#app;
-    // A try that is under way opens nothing any more.
-    this.#app = undefined;
     const open = [this.#https, this.#http].filter((server) => server !== undefined);
     await Promise.all(open.map(close));
     await app?.close();
