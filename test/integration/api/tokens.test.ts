@@ -56,6 +56,36 @@ test('so do a password change, a terminated session, and a user who is switched 
   });
 });
 
+test('so do a change of roles and the end of a user, whatever the connection has seen', async () => {
+  await withApi(async (api) => {
+    const raw = await RawHttps.open(await api.listen());
+    try {
+      const admin = api.token;
+      const { id } = await api.data<{ id: number }>('POST', '/users', {
+        name: 'second',
+        password: STRONG_PASSWORD,
+        roles: [1],
+      });
+      await api.login(STRONG_PASSWORD, 'second');
+      await api.data('PUT', '/users/me/password', { newPassword: `${STRONG_PASSWORD}2` });
+      const users = async (token: string) =>
+        (await raw.ask(requestText('GET', '/api/v1/users', { Authorization: `Bearer ${token}` })))?.status;
+      const before = await api.login(`${STRONG_PASSWORD}2`, 'second');
+      expect(await users(before)).toBe(200);
+      api.token = admin;
+      await api.data('PATCH', `/users/${id}`, { roles: [3] });
+      expect(await users(before)).toBe(401);
+      const after = await api.login(`${STRONG_PASSWORD}2`, 'second');
+      expect([await users(after), await users(before)]).toEqual([403, 401]);
+      api.token = admin;
+      await api.call('DELETE', `/users/${id}`);
+      expect(await users(after)).toBe(401);
+    } finally {
+      raw.end();
+    }
+  });
+});
+
 test('a connection that a token was believed on believes no other one', async () => {
   await withApi(async (api) => {
     await believed(api, async (raw, token) => {
