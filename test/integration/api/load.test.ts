@@ -6,6 +6,9 @@ import { encodeProbe } from '../../../src/protocol/discovery';
 import { type TestApi, withApi } from '../../support/api';
 import { waitFor } from '../../support/wait';
 
+/** How long passwords are guessed at least. */
+const STORM_SECONDS = Number(process.env['TPE_STORM_SECONDS'] ?? 0);
+
 /** Milliseconds of one GET /health from a loopback address of its own; fails after 5 s. */
 async function health(port: number, from = '127.0.0.2'): Promise<number> {
   const start = performance.now();
@@ -109,37 +112,42 @@ test('a body that never ends is cut off, one that is too large is refused', asyn
   });
 });
 
-test('a hundred wrong logins a second leave health and other sessions usable', async () => {
-  await withApi(async (api: TestApi) => {
-    const port = await api.listen();
-    const statuses: number[] = [];
-    const storm: Promise<unknown>[] = [];
-    const timer = setInterval(() => {
-      for (let i = 0; i < 10; i += 1) {
-        const guess = { name: `user${i}`, password: 'Wrong-4711!' };
-        storm.push(
-          api.app
-            .inject({ method: 'POST', url: '/api/v1/auth', payload: guess })
-            .then(({ statusCode }) => statuses.push(statusCode)),
-        );
+test(
+  'a hundred wrong logins a second leave health and other sessions usable',
+  async () => {
+    await withApi(async (api: TestApi) => {
+      const port = await api.listen();
+      const statuses: number[] = [];
+      const storm: Promise<unknown>[] = [];
+      const timer = setInterval(() => {
+        for (let i = 0; i < 10; i += 1) {
+          const guess = { name: `user${i}`, password: 'Wrong-4711!' };
+          storm.push(
+            api.app
+              .inject({ method: 'POST', url: '/api/v1/auth', payload: guess })
+              .then(({ statusCode }) => statuses.push(statusCode)),
+          );
+        }
+      }, 100);
+      const { token } = api;
+      const times: number[] = [];
+      const end = performance.now() + STORM_SECONDS * 1000;
+      while (times.length < 20 || performance.now() < end) {
+        times.push(await health(port));
+        api.token = token;
+        expect((await api.call('GET', '/device/general')).status).toBe(200);
       }
-    }, 100);
-    const { token } = api;
-    const times: number[] = [];
-    for (let i = 0; i < 20; i += 1) {
-      times.push(await health(port));
-      api.token = token;
-      expect((await api.call('GET', '/device/general')).status).toBe(200);
-    }
-    await waitFor('a storm', () => storm.length >= 200);
-    clearInterval(timer);
-    await Promise.all(storm);
-    expect(new Set(statuses)).toEqual(new Set([401, 423]));
-    expect(times.sort((a, b) => a - b)[18]).toBeLessThan(2000);
-    // What counts the storm has to stay small: one record and one count for each kind.
-    expect((await api.management.audit.query({ limit: 1, offset: 0 })).count).toBeLessThan(20);
-  });
-});
+      await waitFor('a storm', () => storm.length >= 200);
+      clearInterval(timer);
+      await Promise.all(storm);
+      expect(new Set(statuses)).toEqual(new Set([401, 423]));
+      expect(times.sort((a, b) => a - b)[Math.floor(times.length * 0.9)]).toBeLessThan(2000);
+      // What counts the storm has to stay small: one record and one count for each kind.
+      expect((await api.management.audit.query({ limit: 1, offset: 0 })).count).toBeLessThan(20);
+    });
+  },
+  STORM_SECONDS * 1000 + 60_000,
+);
 
 test('a flood of datagrams leaves the API answering and is answered at the rate of the buckets', async () => {
   await withApi(async (api) => {
