@@ -13,6 +13,8 @@ machine=''
 # By broadcast. A processor that is emulated needs longer for a sign of life.
 discovery=(--seconds 5)
 watchdog_sec=15
+watchdog_tpm_sec=30
+watchdog_connection_sec=60
 # What a container does not enforce.
 machine_confined() {
   local group=/sys/fs/cgroup/system.slice/tpe-agent.service
@@ -28,7 +30,8 @@ ssh_options=(-F none -i "$work/ssh-key" -p 2222 -o StrictHostKeyChecking=no -o U
 inside() {
   local words
   printf -v words '%q ' "$@"
-  netns ssh "${ssh_options[@]}" "root@$GATEWAY" "LC_ALL=C.UTF-8 $words"
+  # Nothing in the walk takes as long: a call that hangs is a failure, not the end of the walk's own progress.
+  netns timeout --foreground 600 ssh "${ssh_options[@]}" "root@$GATEWAY" "LC_ALL=C.UTF-8 $words"
 }
 
 # make_initrd TREE FILE: static busybox and the modules that reach the disk; the rest is loaded by udev

@@ -3,7 +3,13 @@
 dpkg_i() { inside env DEBIAN_FRONTEND=noninteractive dpkg -i "$@" >>"$work/dpkg.log" 2>&1; }
 must_install() { dpkg_i "$@" || { tail -n 30 "$work/dpkg.log" >&2; fail "dpkg -i $*"; }; }
 agent_active() { inside systemctl is-active --quiet tpe-agent; }
-main_pid() { inside systemctl show -p MainPID --value tpe-agent; }
+# Between two starts there is none, and 0 would be the caller's own process group.
+main_pid() {
+  local pid
+  pid="$(inside systemctl show -p MainPID --value tpe-agent)"
+  [ "$pid" != 0 ] || fail "the agent does not run"
+  echo "$pid"
+}
 
 write_settings() {
   cat >"$work/config.toml" <<CONFIG

@@ -40,7 +40,9 @@ walk_watchdog() {
   inside mkdir -p /etc/systemd/system/tpe-agent.service.d
   printf '[Service]\nWatchdogSec=%s\n' "${watchdog_sec:-4}" >"$work/drop-in"
   put "$work/drop-in" /etc/systemd/system/tpe-agent.service.d/watchdog.conf
-  write_settings $'[watchdog]\ntpmSec = 10\nconnectionSec = 5'
+  write_settings "[watchdog]
+tpmSec = ${watchdog_tpm_sec:-10}
+connectionSec = ${watchdog_connection_sec:-5}"
   inside systemctl daemon-reload
   inside systemctl restart tpe-agent
   wait_for 240 "connecting with the short watchdog" state_is connected
