@@ -115,9 +115,16 @@ const wanted =
   positionals.length > 0
     ? positionals
     : (baseline?.groups ?? (options.arch === undefined ? available : EMULATED));
+const failed = [];
 for (const group of options.from.length > 0 ? [] : wanted) {
-  Object.assign(results, await runGroup(group));
-  // Kept as it goes: a group that fails must not take the others with it.
+  try {
+    Object.assign(results, await runGroup(group));
+  } catch (error) {
+    // Told with the others at the end: hours of other groups must not go with it.
+    failed.push(group);
+    console.error(error);
+  }
+  // Kept as it goes, for the same reason.
   if (options.json !== undefined) {
     writeFileSync(resolve(options.json), `${JSON.stringify(results, null, 2)}\n`);
   }
@@ -131,4 +138,7 @@ const node = Object.entries(versions()).map(([what, version]) => `${what} ${vers
 console.log(`${machine()}\n${node.join(', ')}; load ${load()}\n`);
 console.log(table(results));
 if (options.write) console.log(`written: ${writeResults(results, options.plots)}`);
-if (baseline !== undefined) process.exitCode = compareWithBaseline(results, baseline) ? 0 : 1;
+if (failed.length > 0) {
+  console.error(`bench: failed: ${failed.join(', ')}`);
+  process.exitCode = 1;
+} else if (baseline !== undefined) process.exitCode = compareWithBaseline(results, baseline) ? 0 : 1;

@@ -66,7 +66,8 @@ export const captions = {
   'api.guesses': '95th percentile of a request while 100 wrong passwords/s come in for a minute, beside none',
   'storm.busiestMinute': 'registrations in the busiest minute beside the limit of DPS',
   'storm.lastAssigned': 'until the last of 300 gateways is assigned',
-  'provision.cpuPerGateway': 'CPU time for each of thousands of gateways beside each of ten',
+  'provision.cpuPerGateway':
+    'CPU time for each of many gateways (5,000, or TPE_BENCH_GATEWAYS: 1,000 in the run that is shown) beside each of ten',
   'provision.memory': 'largest resident set of tpe-provision',
   'provision.rate': 'gateways a minute beside the limit of DPS',
   'provision.discovery254': 'until the last of 254 gateways has answered one broadcast',

@@ -1,8 +1,13 @@
 // Where and when a figure was taken: a figure without that is a rumour.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { root } from './rig.mjs';
 import { target } from './target.mjs';
+
+/** Where rig.mjs keeps the one that start, memory, soak and load run on. */
+const NODE_22 = join(root, `.cache/node22/node_modules/node-linux-${process.arch}/bin/node`);
 
 function said(command, args) {
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', cwd: root });
@@ -22,6 +27,7 @@ export function versions() {
   const swtpm = /version ([\d.]+)/.exec(said('swtpm', ['--version']) ?? '')?.[1];
   return {
     node: process.version,
+    ...(existsSync(NODE_22) ? { 'node 22': said(NODE_22, ['--version']) } : {}),
     openssl: process.versions.openssl,
     ...(tss === undefined ? {} : { 'tpm2-tss': tss }),
     ...(swtpm === undefined ? {} : { swtpm }),
