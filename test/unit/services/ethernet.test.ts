@@ -235,14 +235,16 @@ test.each(['lo', 'wwan0', 'docker0', 'eth7'])('%s is no port whose address may b
 test('a login that was asked about before a change does not keep the next one from confirming it', async () => {
   const asked: string[] = [];
   let answer: ((value: { waiting: number }) => void) | undefined;
-  const host = {
-    request: async ({ verb }: HelperRequest) => {
+  const host: HostControl = {
+    request: async ({ verb }) => {
       asked.push(verb);
-      if (verb === 'confirmEthernet' && answer === undefined)
-        return new Promise((resolve) => (answer = resolve));
-      return verb === 'getEthernet' ? { ...BEFORE, unconfirmed: false } : {};
+      const late = verb === 'confirmEthernet' && answer === undefined;
+      const value: unknown = late
+        ? await new Promise((resolve) => (answer = resolve))
+        : { ...BEFORE, unconfirmed: false, waiting: 0 };
+      return value as never;
     },
-  } as HostControl;
+  };
   const port = { id: 1, name: 'eth0', mac: '0090e87946b5', up: true, carrier: true, linkSpeed: 100 };
   const kernel = { ...port, ip: '', netmask: '', gateway: '', addresses: [] };
   const ethernets = new Ethernets({ host, logger, ports: () => [kernel] });
