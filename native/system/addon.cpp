@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <new>
 
 #include "mapped_file.hpp"
 #include "system.hpp"
@@ -80,6 +81,8 @@ Napi::Value MapText(const Napi::CallbackInfo& info) {
     return {env, text};
   } catch (const tpe::system::Failure& failure) {
     return Failed(env, failure);
+  } catch (const std::bad_alloc&) {
+    return Failed(env, tpe::system::Failure("MappedFile", ENOMEM));
   }
 }
 
