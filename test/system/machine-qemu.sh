@@ -14,7 +14,8 @@ machine=''
 discovery=(--seconds 5)
 watchdog_sec=15
 watchdog_tpm_sec=30
-watchdog_connection_sec=60
+# Longer than connecting takes, shorter than its own time-out (20 s): only the watchdog can end a silent one.
+watchdog_connection_sec=15
 # What a container does not enforce.
 machine_confined() {
   local group=/sys/fs/cgroup/system.slice/tpe-agent.service
