@@ -181,23 +181,25 @@ export class ApiServer {
     if (after.httpEnable && after.httpPort === after.httpsPort) {
       throw new TpeError('API_INPUT_INVALID', { reason: 'httpPort and httpsPort need to differ' });
     }
-    const previous = this.#https;
-    const moves = after.httpsPort !== this.#port;
-    if (moves) await this.#listenHttps(after.httpsPort);
-    if (after.httpEnable !== before.httpEnable || after.httpPort !== before.httpPort) {
-      const { httpPort } = after;
-      await this.#replaceHttp(after.httpEnable ? httpPort : undefined);
+    const [https, http, port] = [this.#https, this.#http, this.#port];
+    const moves = after.httpsPort !== port;
+    const redirectMoves = after.httpEnable !== before.httpEnable || after.httpPort !== before.httpPort;
+    try {
+      if (moves) await this.#listenHttps(after.httpsPort);
+      if (redirectMoves) {
+        this.#http = undefined;
+        if (after.httpEnable) await this.#listenHttp(after.httpPort);
+      }
+      await this.#options.deviceSettings.update((state) => ({ ...state, httpServer: after }));
+    } catch (error) {
+      const opened = [this.#https, this.#http].filter((one) => one !== https && one !== http);
+      [this.#https, this.#http, this.#port] = [https, http, port];
+      await Promise.all(opened.map(async (one) => one && (await close(one))));
+      throw error;
     }
-    await this.#options.deviceSettings.update((state) => ({ ...state, httpServer: after }));
+    if (redirectMoves && http !== undefined) await close(http);
     // After the answer of the request that asked for it, which still travels on the old one.
-    if (moves && previous !== undefined) setImmediate(() => void close(previous));
-  }
-
-  async #replaceHttp(port: number | undefined): Promise<void> {
-    const previous = this.#http;
-    this.#http = undefined;
-    if (previous !== undefined) await close(previous);
-    if (port !== undefined) await this.#listenHttp(port);
+    if (moves && https !== undefined) setImmediate(() => void close(https));
   }
 
   async #listenHttp(port = this.settings().httpPort): Promise<void> {
