@@ -11,6 +11,7 @@ import type { Settings } from '../agent/config/settings';
 import { readDeviceIdentity } from '../agent/device/identity';
 import { listInterfaces } from '../agent/device/interfaces';
 import type { FactoryInitDependencies } from '../agent/local/factory-init';
+import { finishFactoryReset } from '../agent/local/factory-reset';
 import { type ManagedTpm, openTpm } from '../agent/tpm/index';
 import { withDeadline } from '../common/deadline';
 import { TpeError, reasonOf } from '../common/errors/tpe-error';
@@ -61,6 +62,8 @@ export async function withLockedState<T>(
         ...(endorsementAuth === undefined ? {} : { endorsementAuth }),
       });
     try {
+      // Decided while the agent ran, which was stopped before it came to it.
+      await finishFactoryReset(settings.paths);
       return await work(await dependenciesOf(settings, identity, () => (tpm ??= open())));
     } finally {
       // A TPM that says nothing is left to the end of the process, which waits for no command.

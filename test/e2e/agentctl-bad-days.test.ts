@@ -171,3 +171,25 @@ test('status of an agent whose settings file has a mistake by now tells both, an
     });
   });
 });
+
+test('a factory reset that the agent was stopped before is finished by the factory step', async () => {
+  await withTempFolder(async (folder) => {
+    gateway = new Gateway({ folder, tcti: 'device:/dev/no-such-tpm' });
+    await gateway.start();
+    await gateway.takeOver();
+    await gateway.stop();
+    const { config } = gateway;
+    const init = [
+      'factory',
+      'init',
+      '--without-tpm',
+      '--config',
+      config,
+      '--output',
+      join(folder, 'records'),
+    ];
+    expect((await ctl(...init)).err).toContain('FACTORY_COMMISSIONED');
+    await writeFile(join(gateway.stateFolder, '.factory-reset'), '');
+    expect(await json(...init)).toMatchObject({ endorsementKey: '' });
+  });
+});
