@@ -14,8 +14,7 @@ machine=''
 discovery=(--seconds 5)
 watchdog_sec=15
 watchdog_tpm_sec=30
-# Longer than connecting takes, shorter than its own time-out (20 s): only the watchdog can end a silent one.
-watchdog_connection_sec=15
+watchdog_soon_sec=6
 # What a container does not enforce.
 machine_confined() {
   local group=/sys/fs/cgroup/system.slice/tpe-agent.service

@@ -36,14 +36,17 @@ stuck_in() {
   grep -F 'makes no progress' "$work/said" | grep -qF "\"part\":\"$1\"" && grep -q 'Watchdog timeout' "$work/said"
 }
 
-walk_watchdog() {
+set_watchdog() {
   inside mkdir -p /etc/systemd/system/tpe-agent.service.d
-  printf '[Service]\nWatchdogSec=%s\n' "${watchdog_sec:-4}" >"$work/drop-in"
+  printf '[Service]\nWatchdogSec=%s\n' "$1" >"$work/drop-in"
   put "$work/drop-in" /etc/systemd/system/tpe-agent.service.d/watchdog.conf
-  write_settings "[watchdog]
-tpmSec = ${watchdog_tpm_sec:-10}
-connectionSec = ${watchdog_connection_sec:-5}"
   inside systemctl daemon-reload
+}
+
+walk_watchdog() {
+  set_watchdog "${watchdog_sec:-4}"
+  write_settings "[watchdog]
+tpmSec = ${watchdog_tpm_sec:-10}"
   inside systemctl restart tpe-agent
   wait_for 240 "connecting with the short watchdog" state_is connected
 
@@ -63,18 +66,21 @@ connectionSec = ${watchdog_connection_sec:-5}"
   wait_for 240 "connecting after it" state_is connected
   step "a TPM that does not answer: restarted by the watchdog, connected again"
 
-  before="$(restarts)" since="$(now_inside)"
+  # Time-outs of its own end every step after 20 s; for this once the watchdog comes before them.
+  set_watchdog "${watchdog_soon_sec:-4}"
+  write_settings $'[watchdog]\nconnectionSec = 5'
   admin POST /faults '{"point":"hub-connect","action":{"type":"silence"}}' >/dev/null
-  admin POST /devices/taicb1046771/disconnect >/dev/null
+  # A start by hand counts the restarts anew.
+  before=0 since="$(now_inside)"
+  inside systemctl restart tpe-agent
   wait_for 240 "the watchdog on a connection that does not come about" stuck_in lifecycle
-  admin DELETE /faults >/dev/null
   wait_for 180 "the restart" restarted
-  wait_for 240 "connecting after it" state_is connected
-  step "a state machine that stands still: restarted by the watchdog, connected again"
+  admin DELETE /faults >/dev/null
 
   inside rm -r /etc/systemd/system/tpe-agent.service.d
   write_settings
   inside systemctl daemon-reload
   inside systemctl restart tpe-agent
   wait_for 240 "connecting with the usual watchdog" state_is connected
+  step "a state machine that stands still: restarted by the watchdog; connected with the usual one"
 }
