@@ -4,16 +4,19 @@ import { connect } from 'node:tls';
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-/** Bytes of the first whole answer in `buffer`, 0 while it is not whole. Throws unless the status is 200. */
-function answerLength(buffer) {
+/**
+ * Bytes of the first whole answer in `buffer`, and whether it was the connection's last: Node.js answers 503 to whoever
+ * asks once more. `undefined` while it is not whole. Throws unless the status is 200.
+ */
+function answerOf(buffer) {
   const end = buffer.indexOf(HEAD_END);
-  if (end < 0) return 0;
+  if (end < 0) return undefined;
   const head = buffer.toString('latin1', 0, end);
   if (!head.startsWith('HTTP/1.1 200 ')) throw new Error(`answered ${head.split('\r\n')[0]}`);
   const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
   if (length === undefined) throw new Error('an answer without Content-Length');
   const whole = end + HEAD_END.length + Number(length);
-  return buffer.length >= whole ? whole : 0;
+  return buffer.length >= whole ? { whole, last: /\r\nconnection: close/i.test(head) } : undefined;
 }
 
 /**
@@ -34,11 +37,11 @@ async function client(port, request, over, done, pauseMs = 0) {
     socket.on('data', (chunk) => {
       buffer = buffer.length === 0 ? chunk : Buffer.concat([buffer, chunk]);
       try {
-        const length = answerLength(buffer);
-        if (length === 0) return;
-        buffer = buffer.subarray(length);
+        const answer = answerOf(buffer);
+        if (answer === undefined) return;
+        buffer = buffer.subarray(answer.whole);
         done(performance.now() - asked);
-        if (over()) socket.end();
+        if (answer.last || over()) socket.end();
         else if (pauseMs === 0) ask();
         else setTimeout(ask, pauseMs);
       } catch (error) {
