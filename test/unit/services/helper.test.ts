@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -21,15 +22,25 @@ class Machine {
   readonly masked = new Set<string>();
   failing = '';
   firewall = '';
+  /** Whether the condition that keeps ssh.service from starting is on the disk, and whether systemd has read it. */
+  dropIn = (): boolean => false;
+  conditioned = false;
 
   run: Runner = (command, args, input) => {
     this.said.push([command, ...args].join(' '));
-    if (this.failing !== '' && args.includes(this.failing)) return Promise.reject(new Error('no way'));
+    if (this.failing !== '' && this.failing.split(' ').some((word) => args.includes(word)))
+      return Promise.reject(new Error('no way'));
     if (command === 'nft') this.firewall = input ?? '';
     if (command !== 'systemctl') return Promise.resolve('');
     const [verb = '', ...units] = args.filter((arg) => !arg.startsWith('--'));
+    if (verb === 'daemon-reload') this.conditioned = this.dropIn();
+    if (args.includes('--property=NeedDaemonReload')) {
+      return Promise.resolve(
+        units.map(() => (this.conditioned === this.dropIn() ? 'no' : 'yes')).join('\n\n'),
+      );
+    }
     for (const unit of units) {
-      if (verb === 'start') this.active.add(unit);
+      if (verb === 'start' && !this.conditioned) this.active.add(unit);
       if (verb === 'disable') this.active.delete(unit);
       if (verb === 'mask') this.masked.add(unit);
       if (verb === 'unmask') this.masked.delete(unit);
@@ -92,8 +103,9 @@ test('a service that is switched off is stopped, disabled, masked, and its ports
     expect(machine.said).toContain('systemctl mask ssh.service');
     expect(machine.firewall).toContain('tcp dport { 22 } drop');
     await client.request({ verb: 'setService', id: 'sshserver', enable: true });
-    expect(machine.said.slice(-5)).toEqual([
+    expect(machine.said.slice(-6)).toEqual([
       'systemctl unmask ssh.service',
+      'systemctl show --property=NeedDaemonReload --value ssh.service',
       'systemctl enable ssh.service',
       'systemctl start ssh.service',
       'nft -f -',
@@ -163,6 +175,7 @@ test('a unit that cannot be masked is kept from being started by a condition', a
     // What systemctl says of a unit whose file lies in /etc/systemd/system.
     machine.failing = 'mask';
     const dropIn = join(folder, 'units/ssh.service.d/50-tpe-agent-off.conf');
+    machine.dropIn = () => existsSync(dropIn);
     const off = await client.request({ verb: 'setService', id: 'sshserver', enable: false });
     expect(off.problem).toBeUndefined();
     expect(await readFile(dropIn, 'utf8')).toContain('[Unit]\nConditionPathExists=!/\n');
@@ -174,6 +187,44 @@ test('a unit that cannot be masked is kept from being started by a condition', a
       'systemctl daemon-reload',
       'systemctl start ssh.service',
     ]);
+  });
+});
+
+test('a switch that failed half-way is completed by the next try, in both directions', async () => {
+  await withHelper(async (client, machine, folder) => {
+    const dropIn = join(folder, 'units/ssh.service.d/50-tpe-agent-off.conf');
+    machine.dropIn = () => existsSync(dropIn);
+    const set = async (enable: boolean) => client.request({ verb: 'setService', id: 'sshserver', enable });
+
+    machine.failing = 'mask daemon-reload';
+    expect(await set(false)).toMatchObject({ active: false, problem: 'no way' });
+    expect(machine.conditioned).toBe(false);
+    machine.failing = 'mask';
+    expect((await set(false)).problem).toBeUndefined();
+    expect(machine.conditioned).toBe(true);
+
+    machine.failing = 'daemon-reload';
+    expect(await set(true)).toMatchObject({ active: false, problem: 'no way' });
+    expect(existsSync(dropIn)).toBe(false);
+    machine.failing = '';
+    expect(await set(true)).toEqual({ id: 'sshserver', available: true, active: true, desired: true });
+    // With nothing left to reread nothing is.
+    machine.said.length = 0;
+    await set(true);
+    expect(machine.said).not.toContain('systemctl daemon-reload');
+  });
+});
+
+test('a service that could not be put back is not forgotten', async () => {
+  await withHelper(async (client, machine) => {
+    await client.request({ verb: 'setService', id: 'sshserver', enable: false });
+    machine.failing = 'unmask';
+    const failed = await client.request({ verb: 'forgetService', id: 'sshserver' });
+    expect(failed).toMatchObject({ active: false, desired: true, problem: 'no way' });
+    machine.failing = '';
+    const put = await client.request({ verb: 'forgetService', id: 'sshserver' });
+    expect(put).toEqual({ id: 'sshserver', available: true, active: true });
+    expect(machine.masked.size).toBe(0);
   });
 });
 

@@ -82,11 +82,14 @@ export class ServiceSwitch {
     return this.#inTurn(async () => {
       const { enable, before = {} } = this.#desired.value;
       if (Object.hasOwn(enable, id)) {
-        await this.#apply(entry, before[id] ?? true);
-        await this.#desired.update((state) => ({
-          enable: without(state.enable, id),
-          before: without(state.before ?? {}, id),
-        }));
+        const factory = before[id] ?? true;
+        await this.#apply(entry, factory);
+        await this.#desired.update((state) =>
+          // What could not be put back is remembered as wanted, so that the next boot, or call, tries again.
+          this.#problems.has(id)
+            ? { ...state, enable: { ...state.enable, [id]: factory } }
+            : { enable: without(state.enable, id), before: without(state.before ?? {}, id) },
+        );
         await this.#applyFirewall();
       }
       return this.#describe(entry);

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { TpeError, reasonOf } from '../../../common/errors/tpe-error';
 import { writeFileAtomic } from '../../../common/fs/atomic-write';
@@ -33,10 +33,13 @@ export class UnitStarts {
     }
   }
 
+  /** @throws HOST_COMMAND_FAILED, FILE_WRITE_FAILED; can be called again then, whatever was done already. */
   async allow(units: readonly string[]): Promise<void> {
     await this.#run('systemctl', ['unmask', ...units]);
-    const removed = await Promise.all(units.map(async (unit) => this.#removeDropIn(unit)));
-    if (removed.includes(true)) await this.#run('systemctl', ['daemon-reload']);
+    await Promise.all(units.map(async (unit) => this.#removeDropIn(unit)));
+    // systemd is asked, not the disk: a try before this one may have removed the files and failed to have them reread.
+    const stale = await this.#run('systemctl', ['show', '--property=NeedDaemonReload', '--value', ...units]);
+    if (stale.split('\n').includes('yes')) await this.#run('systemctl', ['daemon-reload']);
   }
 
   #dropIn(unit: string): string {
@@ -55,14 +58,14 @@ export class UnitStarts {
     await this.#run('systemctl', ['daemon-reload']);
   }
 
-  /** @returns whether there was one. */
-  async #removeDropIn(unit: string): Promise<boolean> {
-    const folder = dirname(this.#dropIn(unit));
-    const there = (await readdir(folder).catch((): string[] => [])).includes(FILE);
-    if (!there) return false;
-    await rm(this.#dropIn(unit));
-    // Others may have drop-ins of their own in it.
-    await rmdir(folder).catch(() => undefined);
-    return true;
+  async #removeDropIn(unit: string): Promise<void> {
+    const path = this.#dropIn(unit);
+    try {
+      await rm(path, { force: true });
+    } catch (error) {
+      throw new TpeError('FILE_WRITE_FAILED', { path, reason: reasonOf(error) }, { cause: error });
+    }
+    // Others may have drop-ins of their own in it, and where there was none there is no folder.
+    await rmdir(dirname(path)).catch(() => undefined);
   }
 }
