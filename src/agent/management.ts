@@ -87,6 +87,7 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     tls,
     deviceSettings,
     guard,
+    onConnection: (connection) => ethernets.connected(connection),
     addresses: localAddresses,
     clockIsTrusted: () => provisioning.status().state === 'connected',
     clock,

@@ -30,6 +30,8 @@ export interface ApiServerOptions {
   readonly tls: TlsIdentity;
   readonly deviceSettings: StoredDeviceSettings;
   readonly guard: ConnectionGuard;
+  /** Called with each connection that has finished its handshake. */
+  readonly onConnection: (connection: object) => void;
   readonly addresses: () => readonly string[];
   /** False while the clock may be wrong. */
   readonly clockIsTrusted: () => boolean;
@@ -214,6 +216,7 @@ export class ApiServer {
     if (app === undefined) return;
     const server = httpsServer((request, response) => app.routing(request, response), this.#keys);
     this.#options.guard.watch(server);
+    server.on('secureConnection', this.#options.onConnection);
     this.#port = await listen(server, this.#options.address, port);
     this.#https = server;
   }

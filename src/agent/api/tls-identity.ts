@@ -1,8 +1,8 @@
 import { X509Certificate, createPrivateKey, createPublicKey, webcrypto } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
+import { TpeError, reasonOf } from '../../common/errors/tpe-error';
 import { writeFileAtomic } from '../../common/fs/atomic-write';
+import { readOptional } from '../../common/fs/read-optional';
 import { spkiSha256 } from '../../common/http/request';
 import type { DeviceIdentity } from '../device/types';
 
@@ -28,15 +28,6 @@ const SERIAL_NUMBER = '2.5.4.5';
 /** What the system lists as an address, without a zone. net.isIP compiles an expression that costs 3 ms at each start. */
 const LITERAL = /^[0-9a-f.:]+$/i;
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const;
-
-async function readOptional(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw new TpeError('FILE_READ_FAILED', { path, reason: reasonOf(error) }, { cause: error });
-  }
-}
 
 async function makeKey(path: string): Promise<string> {
   const pair = await webcrypto.subtle.generateKey(CURVE, true, ['sign', 'verify']);

@@ -34,14 +34,16 @@ const CONFIRM_TIMEOUT_MS = 5000;
 
 /**
  * Changes interface addresses. A wrong address would cut off whoever sent it: the root helper takes every change back
- * unless a login on the new address confirms it within a minute.
+ * unless a login on the new address, over a new connection, confirms it within a minute.
  */
 export class Ethernets {
   readonly #options: EthernetOptions;
   /** A change may wait for its confirmation. After a start of the agent only the helper knows. */
   #mayWait = true;
-  /** Changes that were asked for: an answer from before the last one does not know of it. */
-  #changes = 0;
+  /** Steps of changes, their beginnings and ends: what is from before the last one knows nothing of it. */
+  #steps = 0;
+  /** The step in which a connection was made. */
+  readonly #madeIn = new WeakMap<object, number>();
 
   constructor(options: EthernetOptions) {
     this.#options = options;
@@ -65,20 +67,33 @@ export class Ethernets {
     const problem = ethernetProblem(settings);
     if (problem !== undefined) throw new TpeError('API_INPUT_INVALID', { reason: problem });
     this.#mayWait = true;
-    this.#changes += 1;
-    await host.request({ verb: 'setEthernet', name: port.name, settings });
+    this.#steps += 1;
+    try {
+      await host.request({ verb: 'setEthernet', name: port.name, settings });
+    } finally {
+      this.#steps += 1;
+    }
     return { ...(await this.#view(port)), ...settings };
   }
 
-  /** Somebody logged in on this address of ours. Never rejects: the login counts, the change may be taken back. */
-  async confirm(localAddress: string): Promise<void> {
+  /** A client has connected. */
+  connected(connection: object): void {
+    this.#madeIn.set(connection, this.#steps);
+  }
+
+  /**
+   * Somebody logged in over this connection. One from before a change proves nothing of it: what the client sends may
+   * still arrive where no answer finds the way back. Never rejects: the login counts, the change may be taken back.
+   */
+  async confirm(connection: { readonly localAddress?: string | undefined }): Promise<void> {
     if (!this.#mayWait) return;
     const { host, logger } = this.#options;
-    const changes = this.#changes;
+    const steps = this.#steps;
+    if ((this.#madeIn.get(connection) ?? steps) < steps) return;
     try {
-      const request = { verb: 'confirmEthernet', address: plainAddress(localAddress) } as const;
-      const { waiting } = await host.request(request, CONFIRM_TIMEOUT_MS);
-      if (changes === this.#changes) this.#mayWait = waiting > 0;
+      const address = plainAddress(connection.localAddress ?? '');
+      const { waiting } = await host.request({ verb: 'confirmEthernet', address }, CONFIRM_TIMEOUT_MS);
+      if (steps === this.#steps) this.#mayWait = waiting > 0;
     } catch (error) {
       if (isTpeError(error, 'HOST_HELPER_ABSENT')) this.#mayWait = false;
       else logger.error({ err: toTpeError(error) }, 'a change of addresses could not be confirmed');

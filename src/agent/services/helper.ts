@@ -23,6 +23,7 @@ export interface HelperOptions {
   readonly networkFolder?: string;
   readonly unitFolder?: string;
   readonly ports?: NetworkOptions['ports'];
+  readonly leased?: NetworkOptions['leased'];
 }
 
 export interface Helper {
@@ -34,9 +35,9 @@ export interface Helper {
 /** What each verb does. @throws STATE_DAMAGED */
 export async function openHelper(options: HelperOptions): Promise<Helper> {
   const { stateFolder = STATE_FOLDER, run = systemRunner, clock = systemClock, entries, logger } = options;
-  const { networkFolder, ports, unitFolder } = options;
+  const { leased, networkFolder, ports, unitFolder } = options;
   const services = await ServiceSwitch.open({ stateFolder, entries, run, unitFolder });
-  const network = new Network({ stateFolder, run, clock, logger, folder: networkFolder, ports });
+  const network = new Network({ stateFolder, run, clock, logger, folder: networkFolder, ports, leased });
   const time = new Time(run);
   const ssh = new Ssh(run);
 

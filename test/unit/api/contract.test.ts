@@ -3,6 +3,7 @@ import { httpsCall } from '../../../src/common/http/request';
 import type { HostControl } from '../../../src/agent/services/helper-client';
 import type { EthernetSettings, HelperRequest } from '../../../src/agent/services/helper-protocol';
 import { type Method, STRONG_PASSWORD, type TestApi, withApi } from '../../support/api';
+import { RawHttps, requestText } from '../../support/raw-https';
 
 /** A root helper that keeps in memory what it was asked for. */
 class MemoryHost implements HostControl {
@@ -247,6 +248,32 @@ describe('a change of addresses', () => {
       expect(host.asked).toContainEqual({ verb: 'confirmEthernet', address: '127.0.0.1' });
       const [ethernet] = await api.data<{ unconfirmed?: boolean }[]>('GET', '/device/ethernets');
       expect(ethernet?.unconfirmed).toBeUndefined();
+    });
+  });
+
+  test('is not confirmed over a connection from before, and the one that asked for it is closed', async () => {
+    await withHost(async (api, host) => {
+      const port = await api.listen();
+      const bearer = { Authorization: `Bearer ${api.token}` };
+      const login = requestText(
+        'POST',
+        '/api/v1/auth',
+        {},
+        JSON.stringify({ name: 'admin', password: STRONG_PASSWORD }),
+      );
+      const [asking, older] = await Promise.all([RawHttps.open(port), RawHttps.open(port)]);
+      // Answered, so that its handshake has ended here, too.
+      expect((await older.ask(requestText('GET', '/api/v1/health')))?.status).toBe(200);
+      const body = JSON.stringify({ gateway: '10.9.8.1' });
+      const changed = await asking.ask(requestText('PATCH', '/api/v1/device/ethernets/1', bearer, body));
+      expect(changed).toMatchObject({ status: 200 });
+      expect(changed?.head.toLowerCase()).toContain('connection: close');
+      expect((await older.ask(login))?.status).toBe(200);
+      expect(host.unconfirmed).toBe(true);
+      const newer = await RawHttps.open(port);
+      expect((await newer.ask(login))?.status).toBe(200);
+      expect(host.unconfirmed).toBe(false);
+      for (const raw of [asking, older, newer]) raw.end();
     });
   });
 });

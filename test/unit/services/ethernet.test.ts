@@ -30,7 +30,9 @@ class Gateway {
   readonly said: string[] = [];
   failing = '';
   networkd = true;
-  addresses = ['192.168.5.2', 'fe80::290:e8ff:fe79:46b5'];
+  addresses = ['192.168.5.2', '192.168.5.3', 'fe80::290:e8ff:fe79:46b5'];
+  /** What DHCP has given. */
+  lease: string | undefined;
   readonly #folder: string;
 
   constructor(folder: string) {
@@ -56,6 +58,7 @@ class Gateway {
       clock: this.clock,
       entries: new Map(),
       ports,
+      leased: () => Promise.resolve(this.lease),
       logger,
     });
     await helper.start();
@@ -185,13 +188,35 @@ test('one change of a port at a time, and none where systemd-networkd does not r
   });
 });
 
-test('a lease is confirmed by a login on an IPv4 address of the port only', async () => {
+test('a lease is confirmed by a login on the leased address only', async () => {
   await withAddress(async (gateway, handle) => {
     await handle(set({ ...BEFORE, enableDhcp: true }));
-    gateway.addresses = ['192.168.5.77', 'fe80::290:e8ff:fe79:46b5'];
-    expect(await handle(confirm('fe80::290:e8ff:fe79:46b5'))).toEqual({ waiting: 1 });
-    expect(await handle(confirm('10.0.0.5'))).toEqual({ waiting: 1 });
+    // The kernel still holds the address from before, and DHCP has not answered.
+    expect(await handle(confirm('192.168.5.2'))).toEqual({ waiting: 1 });
+    gateway.lease = '192.168.5.77';
+    expect(await handle(confirm('192.168.5.77'))).toEqual({ waiting: 1 });
+    gateway.addresses.push('192.168.5.77');
+    for (const other of ['192.168.5.2', 'fe80::290:e8ff:fe79:46b5', '10.0.0.5']) {
+      expect(await handle(confirm(other))).toEqual({ waiting: 1 });
+    }
     expect(await handle(confirm('192.168.5.77'))).toEqual({ waiting: 0 });
+  });
+});
+
+test('a reservation that gives the static address again is confirmed by a login on it', async () => {
+  await withAddress(async (gateway, handle) => {
+    await handle(set({ ...BEFORE, enableDhcp: true }));
+    gateway.lease = BEFORE.ip;
+    expect(await handle(confirm(BEFORE.ip))).toEqual({ waiting: 0 });
+    expect(await gateway.waiting()).toEqual([]);
+  });
+});
+
+test('an address that the port does not have yet confirms nothing', async () => {
+  await withAddress(async (gateway, handle) => {
+    gateway.addresses = ['192.168.5.2'];
+    await handle(set());
+    expect(await handle(confirm(AFTER.ip))).toEqual({ waiting: 1 });
   });
 });
 
@@ -248,12 +273,42 @@ test('a login that was asked about before a change does not keep the next one fr
   const port = { id: 1, name: 'eth0', mac: '0090e87946b5', up: true, carrier: true, linkSpeed: 100 };
   const kernel = { ...port, ip: '', netmask: '', gateway: '', addresses: [] };
   const ethernets = new Ethernets({ host, logger, ports: () => [kernel] });
-  const login = ethernets.confirm(BEFORE.ip);
+  const login = ethernets.confirm({ localAddress: BEFORE.ip });
   await ethernets.change(1, AFTER);
   answer?.({ waiting: 0 });
   await login;
-  await ethernets.confirm(AFTER.ip);
+  await ethernets.confirm({ localAddress: AFTER.ip });
   expect(asked.filter((verb) => verb === 'confirmEthernet')).toHaveLength(2);
+});
+
+test('a login over a connection from before the end of a change does not confirm it', async () => {
+  const confirmed: string[] = [];
+  let applied: (() => void) | undefined;
+  const host: HostControl = {
+    request: async (request) => {
+      if (request.verb === 'confirmEthernet') confirmed.push((request as { address: string }).address);
+      if (request.verb === 'setEthernet') await new Promise<void>((resolve) => (applied = resolve));
+      return { ...BEFORE, unconfirmed: false, waiting: 0 } as never;
+    },
+  };
+  const port = { id: 1, name: 'eth0', mac: '0090e87946b5', up: true, carrier: true, linkSpeed: 100 };
+  const kernel = { ...port, ip: '', netmask: '', gateway: '', addresses: [] };
+  const ethernets = new Ethernets({ host, logger, ports: () => [kernel] });
+  const connect = (localAddress: string): { localAddress: string } => {
+    const connection = { localAddress };
+    ethernets.connected(connection);
+    return connection;
+  };
+  const before = connect('192.168.5.2');
+  const change = ethernets.change(1, { ...BEFORE, gateway: '192.168.5.9' });
+  await waitFor('the change', () => applied !== undefined);
+  const meanwhile = connect('192.168.5.2');
+  applied?.();
+  await change;
+  for (const connection of [before, meanwhile]) await ethernets.confirm(connection);
+  expect(confirmed).toEqual([]);
+  await ethernets.confirm(connect('192.168.5.2'));
+  expect(confirmed).toEqual(['192.168.5.2']);
 });
 
 test('an agent that gave up waiting for the helper still confirms what the helper did', async () => {
@@ -279,9 +334,9 @@ test('an agent that gave up waiting for the helper still confirms what the helpe
 
       // The agent that comes up after a crash knows of nothing, and asks.
       const restarted = new Ethernets({ host, logger, ports: () => [kernel] });
-      await restarted.confirm('192.168.5.2');
+      await restarted.confirm({ localAddress: '192.168.5.2' });
       expect(await gateway.waiting()).toHaveLength(1);
-      await restarted.confirm('::ffff:192.168.5.3');
+      await restarted.confirm({ localAddress: '::ffff:192.168.5.3' });
       expect(await gateway.waiting()).toEqual([]);
     } finally {
       await server.close();

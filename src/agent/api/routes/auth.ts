@@ -41,7 +41,7 @@ export function authRoutes(app: FastifyInstance, dependencies: ApiDependencies):
       if (acceptEULA === false) throw new TpeError('API_EULA_NOT_ACCEPTED');
       const { session, user } = await accounts.login(name, password, request.ip);
       // Whoever logs in on a new address of ours has proved that it works.
-      await ethernets.confirm(request.socket.localAddress ?? '');
+      await ethernets.confirm(request.socket);
       const token = app.jwt.sign({ sub: user.name, jti: session.id });
       const flag = flagOf(user, dependencies);
       return {

@@ -74,16 +74,20 @@ function ethernetRoutes(app: FastifyInstance, { ethernets }: ApiDependencies): v
     method: 'PATCH',
     url: '/device/ethernets/:id',
     access: WRITE,
-    summary: 'Change addresses; taken back after 60 s unless a login on the new address confirms it',
+    summary:
+      'Change addresses; taken back after 60 s unless a login on the new address, over a new connection, confirms it',
     tag,
     params: IdParams,
     body: Type.Object({ ...Type.Partial(EthernetSettings).properties, wan: Type.Optional(Type.Boolean()) }),
     answer: data(Ethernet),
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const { enable, enableDhcp, ip, netmask, gateway, dns } = request.body;
       const change = Object.entries({ enable, enableDhcp, ip, netmask, gateway, dns });
       const known = Object.fromEntries(change.filter(([, value]) => value !== undefined));
-      return { data: await ethernets.change(Number(request.params.id), known) };
+      const ethernet = await ethernets.change(Number(request.params.id), known);
+      // The login that confirms it needs a new connection: the client shall not keep this one.
+      void reply.header('Connection', 'close');
+      return { data: ethernet };
     },
   });
 }

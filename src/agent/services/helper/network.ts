@@ -1,25 +1,17 @@
-import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
-import { isIPv4 } from 'node:net';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../../common/clock';
 import { TpeError, codeOf, toTpeError } from '../../../common/errors/tpe-error';
 import { syncFolder, writeFileAtomic } from '../../../common/fs/atomic-write';
+import { readOptional } from '../../../common/fs/read-optional';
 import type { Logger } from '../../../common/logger';
 import { type EthernetPort, listEthernets } from '../../device/ethernets';
 import { ethernetProblem } from '../ethernet-rules';
 import { type AnswerOf, CONFIRM_WITHIN_MS, type EthernetSettings } from '../helper-protocol';
+import { leasedAddress } from './lease';
 import { networkFile, parseNetworkFile } from './network-file';
 import type { Runner } from './runner';
-
-async function readOptional(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
 
 export interface NetworkOptions {
   readonly stateFolder: string;
@@ -28,21 +20,15 @@ export interface NetworkOptions {
   readonly logger: Logger;
   /** Folder of systemd-networkd's files. */
   readonly folder?: string | undefined;
-  /** A seam for tests. */
+  /** Seams for tests. */
   readonly ports?: (() => readonly Pick<EthernetPort, 'name' | 'addresses'>[]) | undefined;
+  readonly leased?: ((name: string) => Promise<string | undefined>) | undefined;
 }
 
 /** Between two tries to take a change back that systemd-networkd refuses to. */
 const RETRY_MS = 60_000;
 
 const UNCONFIRMED = /^unconfirmed-(.+)\.network$/;
-
-/** Whether a login on `address` proves that these settings of a port work. */
-function proves(settings: EthernetSettings, address: string, ofPort: readonly string[]): boolean {
-  // A port that is off has no address to log in on: one of another port has to do.
-  if (!settings.enable) return !ofPort.includes(address) && !/^(127\.|::1$)/.test(address);
-  return settings.enableDhcp ? isIPv4(address) && ofPort.includes(address) : settings.ip === address;
-}
 
 /**
  * Addresses of ports through systemd-networkd. A wrong one would cut off whoever sent it, so each change is taken back
@@ -115,17 +101,29 @@ export class Network {
     });
   }
 
-  /** Keeps the changes that a login on this address of ours proves to work. */
+  /** Keeps the changes that a login on this address of ours, over a connection that is younger than they, proves to work. */
   async confirm(address: string): Promise<AnswerOf<'confirmEthernet'>> {
     return this.#inTurn(async () => {
       let waiting = 0;
       for (const name of await this.#unconfirmed()) {
-        const settings = parseNetworkFile((await readOptional(this.#path(name))) ?? '');
-        if (proves(settings, address, this.#port(name)?.addresses ?? [])) await this.#settle(name);
+        if (await this.#proves(name, address)) await this.#settle(name);
         else waiting += 1;
       }
       return { waiting };
     });
+  }
+
+  /**
+   * Whether a login on `address` proves that the new settings of a port work. The port has to have the address now, and
+   * by these settings: one that the kernel still holds from before them proves nothing, until DHCP gives the same again.
+   */
+  async #proves(name: string, address: string): Promise<boolean> {
+    const settings = parseNetworkFile((await readOptional(this.#path(name))) ?? '');
+    const has = this.#port(name)?.addresses.includes(address) ?? false;
+    // A port that is off has no address to log in on: one of another port has to do.
+    if (!settings.enable) return !has && !/^(127\.|::1$)/.test(address);
+    const { leased = leasedAddress } = this.#options;
+    return has && address === (settings.enableDhcp ? await leased(name) : settings.ip);
   }
 
   /** Never rejects: it runs from a timer, too. */
