@@ -61,7 +61,7 @@ test('systemd-networkd keeps the lease where it is looked for, and none once the
       await ended;
     };
     const start = (): ChildProcess => {
-      const [program = '', ...args] = [...lab.on(), 'sh', '-euc', START, 'sh', folder];
+      const [program, ...args] = [...lab.on(), 'sh', '-euc', START, 'sh', folder];
       return spawn(program, args, { stdio: 'ignore' });
     };
     const leased = async (): Promise<string | undefined> =>
