@@ -36,6 +36,10 @@ export const captions = {
     'PSS after 100,000 messages, 10,000 renewals and 100,000 calls less PSS when it had connected, both after a collection',
   'load.memory':
     'the same two beside each other (with the clock of the bench, from a first start with its registration)',
+  'load.later.anonymousGrowth':
+    'growth of an agent that was started again after its registration: what no file has, so that the kernel cannot take it back',
+  'load.later.memoryGrowth':
+    'PSS of the same: with the pages of V8’s optimizing compiler, which an agent that registers has met before the first measurement',
   'load.renewals': 'tokens that were renewed',
   'load.messages': 'messages that were sent',
   'emulator.memory': 'PSS of the emulator with 1,000 connected devices',

@@ -1,9 +1,16 @@
 // The agent with a clock that the bench moves, on a real TPM, connected to the emulator: for what a long life costs.
-import { appendFileSync, copyFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
 import { program, startPeer } from './peer.mjs';
-import { call, cpuMs, nodeOfMajor, provision, pssMiB } from './rig.mjs';
+import { call, cpuMs, nodeOfMajor, provision } from './rig.mjs';
+
+/** PSS, and what of it is anonymous: no file has it, so that the kernel cannot take it back; in MiB (proc(5), smaps_rollup). */
+function memoryOf(pid) {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const mib = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) / 1024;
+  return { pss: mib('Pss'), anonymous: mib('Pss_Anon') };
+}
 
 export const DAY_MS = 86_400_000;
 /** With it there are ten messages between two renewals, as in the figures that are asked for. */
@@ -12,8 +19,8 @@ const CALLS_A_DAY = 50;
 const CONNECTIONS = 8;
 
 export class Soak {
-  constructor(rig, agent, ports, password) {
-    Object.assign(this, { rig, agent, ports, password });
+  constructor(rig, parts) {
+    Object.assign(this, { rig, ...parts });
   }
 
   async ask(what) {
@@ -59,12 +66,20 @@ export class Soak {
     return { cpu: cpuMs(this.agent.pid) - before, ...held };
   }
 
-  async pss() {
+  /** After a collection, when nothing has moved for two seconds. */
+  async memory() {
     for (let round = 0; round < 2; round += 1) {
       await this.ask('held');
       await new Promise((done) => setTimeout(done, 2000));
     }
-    return pssMiB(this.agent.pid);
+    return memoryOf(this.agent.pid);
+  }
+
+  /** Starts it again: connected from the cached assignment, without what only a registration loads. */
+  async restart() {
+    await this.agent.close();
+    this.agent = await this.start();
+    this.ports = JSON.parse(await this.agent.ask('ports'));
   }
 }
 
@@ -78,7 +93,8 @@ export async function openSoak(rig, cloud) {
   // A binary of its own, so that PSS does not depend on who else runs it.
   const node = join(rig.folder, 'node-soak');
   copyFileSync(nodeOfMajor(22), node);
-  const agent = await startPeer(node, ['--expose-gc', file, config], env);
+  const start = async () => await startPeer(node, ['--expose-gc', file, config], env);
+  const agent = await start();
   const ports = JSON.parse(await agent.ask('ports'));
   let over = false;
   const passing = (async () => {
@@ -88,7 +104,8 @@ export async function openSoak(rig, cloud) {
     }
   })();
   try {
-    return new Soak(rig, agent, ports, await provision(rig, ports, cloud));
+    const password = await provision(rig, ports, cloud);
+    return new Soak(rig, { agent, start, node, ports, password });
   } finally {
     over = true;
     await passing;

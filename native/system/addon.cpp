@@ -63,6 +63,8 @@ Napi::Value OpenUdpSocket(const Napi::CallbackInfo& info) {
   }
 }
 
+void GiveBackFree(const Napi::CallbackInfo&) { tpe::system::GiveBackFree(); }
+
 void Unmap(napi_env, void*, void* file) { delete static_cast<tpe::system::MappedFile*>(file); }
 
 /// The text of a Latin-1 file as a string that lives in the file's own pages.
@@ -92,6 +94,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("tryLock", Napi::Function::New(env, TryLock));
   exports.Set("peerUid", Napi::Function::New(env, PeerUid));
   exports.Set("mapText", Napi::Function::New(env, MapText));
+  exports.Set("giveBackFree", Napi::Function::New(env, GiveBackFree));
   exports.Set("openUdpSocket", Napi::Function::New(env, OpenUdpSocket));
   return exports;
 }

@@ -24,6 +24,12 @@ void KeepHeapSmall() {
 #endif
 }
 
+void GiveBackFree() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 void SendDatagram(const std::string& path, const std::string& payload) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -20,6 +20,10 @@ class Failure : public std::runtime_error {
 /// for good.
 void KeepHeapSmall();
 
+/// Gives pages of the heap that hold no block back to the kernel. By itself glibc gives back only what lies above the
+/// last block: V8's compilers leave megabytes below one that lives on. Takes about a millisecond for a heap of 16 MiB.
+void GiveBackFree();
+
 /// Sends one datagram to an AF_UNIX socket; a leading '@' means the abstract namespace (unix(7)). Never blocks.
 /// @throws Failure, with ENAMETOOLONG when the path does not fit sockaddr_un.
 void SendDatagram(const std::string& path, const std::string& payload);

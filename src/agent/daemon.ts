@@ -18,6 +18,8 @@ import { finishFactoryReset, requestFactoryReset, restoreInitialAccounts } from 
 import { openManagement } from './management';
 import { ControlServer } from './system/control';
 import { CONTROL_SOCKET } from './system/control-protocol';
+import { FreePages } from './system/free-pages';
+import { systemAddon } from './system/native';
 import type { ServiceManager } from './system/notify';
 import { StateMachineProof } from './system/proofs';
 import { Watchdog } from './system/watchdog';
@@ -191,6 +193,10 @@ async function start(
   });
   teardown.add('watchdog', () => watchdog.stop());
   watchdog.start();
+
+  const freePages = new FreePages(clock, () => systemAddon().giveBackFree());
+  teardown.add('free pages', () => freePages.stop());
+  freePages.start();
 
   return {
     apiPort: server.port,
