@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ACCOUNTS_FILE, writeInitialAccounts } from '../agent/accounts/accounts';
+import { ACCOUNTS_FILE, writeInitialAccounts } from '../agent/accounts/initial-accounts';
 import { PasswordHasher } from '../agent/accounts/password-hasher';
 import { AccountsState, isFactoryNew } from '../agent/accounts/schema';
 import { loadOrCreateTlsIdentity } from '../agent/api/tls-identity';

@@ -62,6 +62,7 @@ export interface TestApiOptions {
   readonly host?: HostControl;
   readonly allow?: string[];
   readonly port?: number;
+  readonly hasher?: PasswordHasher;
   readonly logStream?: { write(text: string): unknown };
 }
 
@@ -120,7 +121,7 @@ export class TestApi {
         return Promise.resolve();
       },
       host: options.host ?? NO_HOST,
-      hasher: new PasswordHasher(QUICK_COST),
+      hasher: options.hasher ?? new PasswordHasher(QUICK_COST),
       clock: this.clock,
       logger: createLogger('test', options.logStream === undefined ? 'silent' : 'info', options.logStream),
     });

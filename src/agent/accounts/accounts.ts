@@ -2,15 +2,14 @@ import { join } from 'node:path';
 import type { Clock } from '../../common/clock';
 import { TpeError, isTpeError } from '../../common/errors/tpe-error';
 import { StateFile } from '../../common/fs/state-file';
-import { DEFAULT_PASSWORD, DEFAULT_USER } from '../../protocol/api-types';
+import { DEFAULT_PASSWORD } from '../../protocol/api-types';
+import { ACCOUNTS_FILE, initialAccounts } from './initial-accounts';
 import { DEFAULT_LOCK_OUT, LockOut } from './lock-out';
 import type { PasswordHasher } from './password-hasher';
-import { DEFAULT_POLICY, checkNewPassword } from './password-policy';
-import { ADMINISTRATOR } from './permissions';
+import { checkNewPassword } from './password-policy';
 import { AccountsState, type StoredUser } from './schema';
 import { DEFAULT_SESSION_SETTINGS, type Session, Sessions } from './sessions';
-
-export const ACCOUNTS_FILE = 'accounts.json';
+import { Standing } from './standing';
 
 export interface AccountsOptions {
   readonly stateFolder: string;
@@ -18,39 +17,13 @@ export interface AccountsOptions {
   readonly hasher: PasswordHasher;
 }
 
-/** A new gateway's accounts: one administrator whose password must change at the first login. */
-export function initialAccounts(passwordHash: string): AccountsState {
-  return {
-    nextUserId: 2,
-    users: [
-      {
-        id: 1,
-        name: DEFAULT_USER,
-        email: null,
-        isActive: true,
-        roleIds: [ADMINISTRATOR],
-        passwordHash,
-        passwordChangedAt: null,
-        mustChange: true,
-      },
-    ],
-    passwordPolicy: DEFAULT_POLICY,
-    lockOut: DEFAULT_LOCK_OUT,
-    sessions: DEFAULT_SESSION_SETTINGS,
-  };
-}
-
-/**
- * Gives a gateway its own initial administrator password, as the factory does.
- * Replaces the accounts that are there.
- */
-export async function writeInitialAccounts(stateFolder: string, passwordHash: string): Promise<void> {
-  const file = new StateFile(join(stateFolder, ACCOUNTS_FILE), AccountsState);
-  // The generation must grow past the one on disk; a damaged file counts as none, since it is replaced on purpose.
-  await file.load().catch((error: unknown) => {
-    if (!isTpeError(error, 'STATE_DAMAGED')) throw error;
-  });
-  await file.save(initialAccounts(passwordHash));
+interface Attempt {
+  readonly name: string;
+  readonly password: string;
+  /** `undefined` for a name that does not exist. */
+  readonly hash: string | undefined;
+  readonly source: string;
+  readonly order: number;
 }
 
 /**
@@ -65,6 +38,7 @@ export class Accounts {
   readonly #file: StateFile<typeof AccountsState>;
   readonly #clock: Clock;
   readonly #hasher: PasswordHasher;
+  readonly #standing: Standing;
   #state: AccountsState | undefined;
   #damage = '';
   /** Changes are applied one after the other, each on what the one before has committed. */
@@ -74,6 +48,7 @@ export class Accounts {
     this.#file = new StateFile(join(options.stateFolder, ACCOUNTS_FILE), AccountsState);
     this.#clock = options.clock;
     this.#hasher = options.hasher;
+    this.#standing = new Standing(options.clock);
     this.sessions = new Sessions(options.clock, () => this.#state?.sessions ?? DEFAULT_SESSION_SETTINGS);
     this.lockOut = new LockOut(
       options.clock,
@@ -124,20 +99,19 @@ export class Accounts {
     source: string,
   ): Promise<{ session: Session; user: StoredUser }> {
     const before = this.state;
-    this.lockOut.attempt(name, source);
     const found = this.userNamed(name);
-    let fits: boolean;
-    try {
-      fits = await this.#hasher.verify(password, found?.passwordHash);
-    } catch (error) {
-      this.lockOut.withdrawn(name, source);
-      throw error;
-    }
+    const order = this.#standing.attempt(source);
+    const fits = await this.#judge({ name, password, hash: found?.passwordHash, source, order }).catch(
+      (error: unknown) => {
+        this.#standing.withdrawn(source);
+        throw error;
+      },
+    );
     // Another request may have changed the password or switched the user off in the meantime.
     const user = found === undefined ? undefined : this.user(found.id);
     const unchanged = before === this.state || user?.passwordHash === found?.passwordHash;
     if (!fits || user?.isActive !== true || !unchanged) throw new TpeError('API_LOGIN_FAILED');
-    this.lockOut.succeeded(name, source);
+    this.#succeeded(name, source);
     return { session: this.sessions.open(user.id, source), user };
   }
 
@@ -154,13 +128,13 @@ export class Accounts {
   ): Promise<void> {
     const user = this.user(userId);
     if (user === undefined) throw new TpeError('API_TOKEN_INVALID');
-    if (change.oldPassword !== undefined) await this.#checkOld(user, change.oldPassword, source);
-    else if (!user.mustChange) throw new TpeError('API_OLD_PASSWORD_WRONG');
-    checkNewPassword(this.state.passwordPolicy, change.newPassword, user.name);
-    if (await this.#hasher.verify(change.newPassword, user.passwordHash)) {
-      throw new TpeError('API_PASSWORD_UNCHANGED');
+    const order = this.#standing.attempt(source);
+    let passwordHash: string;
+    try {
+      passwordHash = await this.#hashOfChange(user, change, source, order);
+    } finally {
+      this.#standing.withdrawn(source);
     }
-    const passwordHash = await this.#hasher.hash(change.newPassword);
     await this.update((state) => {
       const stored = state.users.find(({ id }) => id === userId);
       // Two changes at once: the second was checked against a password that is no longer the present one.
@@ -208,16 +182,42 @@ export class Accounts {
     if (this.#state === undefined) await this.reset();
   }
 
-  async #checkOld(user: StoredUser, password: string, source: string): Promise<void> {
-    this.lockOut.attempt(user.name, source);
-    let fits: boolean;
+  async #hashOfChange(
+    user: StoredUser,
+    { newPassword, oldPassword }: { newPassword: string; oldPassword?: string | undefined },
+    source: string,
+    order: number,
+  ): Promise<string> {
+    if (oldPassword !== undefined) await this.#checkOld(user, oldPassword, source, order);
+    else if (!user.mustChange) throw new TpeError('API_OLD_PASSWORD_WRONG');
+    checkNewPassword(this.state.passwordPolicy, newPassword, user.name);
+    if (await this.#hasher.verify(newPassword, user.passwordHash, order)) {
+      throw new TpeError('API_PASSWORD_UNCHANGED');
+    }
+    return this.#hasher.hash(newPassword, order);
+  }
+
+  async #checkOld({ name, passwordHash: hash }: StoredUser, password: string, source: string, order: number) {
+    if (!(await this.#judge({ name, password, hash, source, order }))) {
+      throw new TpeError('API_OLD_PASSWORD_WRONG');
+    }
+    this.#succeeded(name, source);
+  }
+
+  /** Whether the password fits; counted as a guess until {@link #succeeded} says otherwise. */
+  async #judge({ name, password, hash, source, order }: Attempt): Promise<boolean> {
+    const known = this.#standing.knows(name, source);
+    this.lockOut.attempt(name, source, known);
     try {
-      fits = await this.#hasher.verify(password, user.passwordHash);
+      return await this.#hasher.verify(password, hash, order);
     } catch (error) {
-      this.lockOut.withdrawn(user.name, source);
+      this.lockOut.withdrawn(name, source, known);
       throw error;
     }
-    if (!fits) throw new TpeError('API_OLD_PASSWORD_WRONG');
-    this.lockOut.succeeded(user.name, source);
+  }
+
+  #succeeded(name: string, source: string): void {
+    this.lockOut.succeeded(name, source, this.#standing.knows(name, source));
+    this.#standing.succeeded(name, source);
   }
 }

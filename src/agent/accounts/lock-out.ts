@@ -26,6 +26,13 @@ interface Counter {
   readonly kept: boolean;
 }
 
+interface Counted {
+  readonly key: string;
+  /** Failures that lock. */
+  readonly limit: number;
+  readonly ofAccount: boolean;
+}
+
 const MINUTE_MS = 60_000;
 /** Names and addresses come from the outside: the table forgets the oldest instead of growing. */
 const LARGEST_TABLE = 2048;
@@ -36,7 +43,8 @@ const ACCOUNT_FACTOR = 5;
 
 /**
  * Counts failed logins for each account from each source, for each source, and for each account. Names that do not
- * exist are counted alike.
+ * exist are counted alike. A source from which the account was logged in to before is outside the account's own count:
+ * strangers from all over the network must not be able to lock its owner out.
  */
 export class LockOut {
   readonly #clock: Clock;
@@ -58,37 +66,32 @@ export class LockOut {
   /**
    * Counts an attempt as failed before it is known: otherwise parallel guesses would all be admitted before the first
    * has failed. {@link succeeded} takes it back.
+   * @param known whether this account was logged in to from there before.
    * @throws API_ACCOUNT_BANNED
    */
-  attempt(name: string, source: string): void {
-    const { enable, failTimes } = this.#settings();
-    if (!enable) return;
+  attempt(name: string, source: string, known = false): void {
+    if (!this.#settings().enable) return;
     const now = this.#clock.monotonic();
-    // The source comes first: one that is locked out makes no new counters.
-    const keys = [`source ${source}`, ...this.#accountKeys(name, source)];
-    for (const key of keys) this.#refuseWhileLocked(key, now);
-    const kept = this.#exists(name.toLowerCase());
-    const limits = [SOURCE_FACTOR, 1, ACCOUNT_FACTOR];
-    for (const [i, key] of keys.entries()) {
-      this.#fail(this.#counter(key, kept && i === 2), failTimes * (limits[i] ?? 1), now);
+    const counted = this.#counted(name, source, known);
+    for (const { key } of counted) this.#refuseWhileLocked(key, now);
+    const exists = this.#exists(name.toLowerCase());
+    for (const { key, limit, ofAccount } of counted) {
+      this.#fail(this.#counter(key, exists && ofAccount), limit, now);
     }
   }
 
-  succeeded(name: string, source: string): void {
-    for (const key of [`source ${source}`, ...this.#accountKeys(name, source)]) this.#counters.delete(key);
+  succeeded(name: string, source: string, known = false): void {
+    for (const { key } of this.#counted(name, source, known)) this.#counters.delete(key);
   }
 
   /** Takes back one attempt that was not judged, e.g. because the server was busy. */
-  withdrawn(name: string, source: string): void {
-    const { failTimes } = this.#settings();
-    const limits = [SOURCE_FACTOR, 1, ACCOUNT_FACTOR];
-    const keys = [`source ${source}`, ...this.#accountKeys(name, source)];
-    for (const [i, key] of keys.entries()) {
+  withdrawn(name: string, source: string, known = false): void {
+    for (const { key, limit } of this.#counted(name, source, known)) {
       const counter = this.#counters.get(key);
       if (counter === undefined) continue;
       counter.failures.pop();
       // Only a lock that this attempt alone has brought about goes with it.
-      if (counter.failures.length < failTimes * (limits[i] ?? 1)) counter.lockedUntil = 0;
+      if (counter.failures.length < limit) counter.lockedUntil = 0;
     }
   }
 
@@ -98,6 +101,19 @@ export class LockOut {
     for (const key of [...this.#counters.keys()]) {
       if (key === account || key.startsWith(pair)) this.#counters.delete(key);
     }
+  }
+
+  /** What an attempt is counted for. The source comes first: one that is locked out makes no new counters. */
+  #counted(name: string, source: string, known: boolean): Counted[] {
+    const { failTimes } = this.#settings();
+    const [pair, account] = this.#accountKeys(name, source);
+    const counted = [
+      { key: `source ${source}`, limit: failTimes * SOURCE_FACTOR, ofAccount: false },
+      { key: pair, limit: failTimes, ofAccount: false },
+    ];
+    return known
+      ? counted
+      : [...counted, { key: account, limit: failTimes * ACCOUNT_FACTOR, ofAccount: true }];
   }
 
   /** Of the account from this source, and of the account. No account name contains a space. */

@@ -1,5 +1,5 @@
 import { type ScryptOptions, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
-import { TpeError } from '../../common/errors/tpe-error';
+import { OrderedQueue } from './ordered-queue';
 
 /** Cost of scrypt (RFC 7914): 2^logN × r × 128 bytes of memory, p times. */
 export interface HashCost {
@@ -35,54 +35,46 @@ async function derive(password: string, salt: Buffer, { logN, r, p }: HashCost):
   });
 }
 
+/** Before everybody who only wants to log in; see {@link Standing}. */
+const FIRST = -1000;
+
 /**
  * Hashes passwords on libuv's pool, one at a time, with a bounded number waiting: a storm of logins costs at most one
- * core and 16 MB, and the event loop stays free.
+ * core and 16 MB, and the event loop stays free. Whoever asks says in which order, so that a storm can be overtaken.
  */
 export class PasswordHasher {
   readonly #cost: HashCost;
-  readonly #longestQueue: number;
-  #waiting = 0;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #queue: OrderedQueue;
   /** Checked for names that do not exist, so that the answer takes as long as for those that do. */
   readonly #decoy: string;
 
   constructor(cost: HashCost = DEFAULT_COST, longestQueue = 32) {
     this.#cost = cost;
-    this.#longestQueue = longestQueue;
+    this.#queue = new OrderedQueue(longestQueue);
     this.#decoy = encode(cost, randomBytes(SALT_BYTES), randomBytes(KEY_BYTES));
   }
 
-  /** @throws API_BUSY when too many wait already. */
-  async hash(password: string): Promise<string> {
+  /** @throws API_BUSY when too many of a smaller order wait. */
+  async hash(password: string, order = FIRST): Promise<string> {
     const salt = randomBytes(SALT_BYTES);
-    const key = await this.#queued(() => derive(password, salt, this.#cost));
+    const key = await this.#queue.run(() => derive(password, salt, this.#cost), order);
     return encode(this.#cost, salt, key);
   }
 
   /**
    * True when the password fits the stored hash. Without a hash the same work is done and the answer is false.
-   * @throws API_BUSY when too many wait already.
+   * @throws API_BUSY when too many of a smaller order wait.
    */
-  async verify(password: string, stored: string | undefined): Promise<boolean> {
+  async verify(password: string, stored: string | undefined, order = FIRST): Promise<boolean> {
     const parts = FORMAT.exec(stored ?? this.#decoy);
     if (parts === null) return false;
     const [, logN, r, p, salt, key] = parts;
     const expected = Buffer.from(key ?? '', 'base64');
     const cost = { logN: Number(logN), r: Number(r), p: Number(p) };
-    const actual = await this.#queued(() => derive(password, Buffer.from(salt ?? '', 'base64'), cost));
+    const actual = await this.#queue.run(
+      () => derive(password, Buffer.from(salt ?? '', 'base64'), cost),
+      order,
+    );
     return timingSafeEqual(actual, expected) && stored !== undefined;
-  }
-
-  async #queued<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#waiting >= this.#longestQueue) throw new TpeError('API_BUSY');
-    this.#waiting += 1;
-    const turn = this.#tail.then(work);
-    this.#tail = turn.catch(() => undefined);
-    try {
-      return await turn;
-    } finally {
-      this.#waiting -= 1;
-    }
   }
 }

@@ -3,7 +3,7 @@ import { readFile, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
 import { syncFolder, writeFileAtomic } from '../../common/fs/atomic-write';
-import { writeInitialAccounts } from '../accounts/accounts';
+import { writeInitialAccounts } from '../accounts/initial-accounts';
 import { FACTORY_FILE, factoryStateFile } from '../config/factory-state';
 
 /** While this file is there, a reset has begun and every start finishes it before anything else. */

@@ -53,6 +53,19 @@ describe('the lock-out', () => {
     expect(banned('admin', 'another')).toBe(true);
   });
 
+  it('does not lock the owner out who logged in from there before, whoever guesses', () => {
+    const { banned, locks } = lockOut();
+    times(60, (i) => banned('admin', `bot-${i}`));
+    expect(banned('admin', 'another')).toBe(true);
+    expect(() => locks.attempt('admin', 'owner', true)).not.toThrow();
+    // That one login is no reason to let the guessers go on.
+    locks.succeeded('admin', 'owner', true);
+    expect(banned('admin', 'another')).toBe(true);
+    // Nor is a known source one that may guess.
+    times(10, () => locks.attempt('admin', 'owner', true));
+    expect(() => locks.attempt('admin', 'owner', true)).toThrow('banned');
+  });
+
   it('a source that tries many names is locked for every name', () => {
     const { banned } = lockOut();
     times(30, (i) => banned(`user${i}`, 'a'));
