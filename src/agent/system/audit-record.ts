@@ -6,12 +6,12 @@ export const AuditRecord = Type.Object({
   id: Type.Integer({ minimum: 1 }),
   /** ISO 8601 in UTC, by the gateway's clock at that time. */
   at: Type.String(),
-  /** Account name; `system` for what the agent does by itself, `-` when nobody is logged in. */
+  /** Account name; `system` for what the agent does by itself, `-` when nobody is logged in, `*` for several. */
   user: Type.String(),
-  /** Address of the client, `local` for the command line, `iothub` for direct methods. */
+  /** Address of the client, `local` for the command line, `iothub` for direct methods, `*` for several. */
   source: Type.String(),
   category: Type.String(),
-  /** E.g. `login`, or method and path. */
+  /** E.g. `login`, or method and path; `*` for several. */
   action: Type.String(),
   /** What was sent, secrets masked; empty when nothing was. */
   detail: Type.String(),
@@ -27,9 +27,9 @@ export type AuditEvent = Omit<AuditRecord, 'id' | 'at' | 'count'>;
 
 const LONGEST_FIELD = 1024;
 
-/** The line for a record, every field bounded. */
-export function encodeRecord(record: AuditRecord): string {
-  const cut = (_key: string, value: unknown): unknown =>
+/** The record with every field bounded. */
+export function boundedRecord(record: AuditRecord): AuditRecord {
+  const cut = (value: unknown): unknown =>
     typeof value === 'string' && value.length > LONGEST_FIELD ? `${value.slice(0, LONGEST_FIELD)}…` : value;
-  return `${JSON.stringify(record, cut)}\n`;
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, cut(value)])) as AuditRecord;
 }

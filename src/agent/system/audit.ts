@@ -1,11 +1,12 @@
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock, Timer } from '../../common/clock';
+import type { Clock } from '../../common/clock';
 import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
 import { syncFolder } from '../../common/fs/atomic-write';
 import type { Logger } from '../../common/logger';
 import { type AuditPage, type AuditQuery, endsLine, lastRecord, queryFiles } from './audit-reader';
-import { type AuditEvent, type AuditRecord, encodeRecord } from './audit-record';
+import { type AuditEvent, boundedRecord } from './audit-record';
+import { Repetitions } from './audit-repetitions';
 
 export type { AuditEvent, AuditRecord } from './audit-record';
 export type { AuditPage, AuditQuery } from './audit-reader';
@@ -25,30 +26,23 @@ interface Pending {
   readonly done: () => void;
 }
 
-interface Repetition {
-  readonly event: AuditEvent;
-  /** After the first, which was written at once. */
-  more: number;
-  readonly timer: Timer;
-}
-
 const DEFAULT_FILE_BYTES = 1024 * 1024;
 const DEFAULT_FILES = 8;
 const LONGEST_QUEUE = 4096;
-const REPETITION_WINDOW_MS = 60_000;
-const LARGEST_REPETITIONS = 256;
 
 /**
  * The audit trail: JSON lines, appended and never changed, rotated by size, the oldest file deleted. What
  * {@link record} resolved for is on disk.
  *
- * Refusals and failures of one kind from one source are written once and then counted for a minute, so that a storm of
- * wrong logins cannot wash the trail out. When the disk fails, {@link failing} says so and the agent goes on: a gateway that cannot
- * be managed any more would be the greater damage.
+ * Refusals and failures that repeat are counted ({@link Repetitions}), so that a storm of wrong logins cannot wash the
+ * trail out. What somebody who is logged in changes is written each time, and would wash it out in the end: every record
+ * goes to the log, too, from where it can leave the gateway. When the disk fails, {@link failing} says so and the agent
+ * goes on: a gateway that cannot be managed any more would be the greater damage.
  */
 export class AuditTrail {
   readonly #options: AuditOptions;
-  readonly #repetitions = new Map<string, Repetition>();
+  readonly #log: Logger;
+  readonly #repetitions: Repetitions;
   #handle: FileHandle | undefined;
   #size = 0;
   #nextId = 1;
@@ -59,6 +53,10 @@ export class AuditTrail {
 
   private constructor(options: AuditOptions) {
     this.#options = options;
+    const { clock, logger } = options;
+    // Whatever else the log leaves out.
+    this.#log = logger.child({ part: 'audit' }, logger.level === 'silent' ? {} : { level: 'info' });
+    this.#repetitions = new Repetitions(clock, (event, more) => void this.#write(event, more));
   }
 
   static async open(options: AuditOptions): Promise<AuditTrail> {
@@ -83,8 +81,8 @@ export class AuditTrail {
 
   /** Writes a record; resolves when it is on disk, or lost (see {@link failing}). Never rejects. */
   async record(event: AuditEvent): Promise<void> {
-    if (event.result !== 'success' && this.#repeats(event)) return;
-    await this.#write(event, 1);
+    const first = event.result === 'success' ? event : this.#repetitions.admit(event);
+    if (first !== undefined) await this.#write(first, 1);
   }
 
   /** Newest first. */
@@ -94,7 +92,7 @@ export class AuditTrail {
 
   /** Writes what is pending and closes the file. */
   async close(): Promise<void> {
-    for (const key of [...this.#repetitions.keys()]) this.#endRepetition(key);
+    this.#repetitions.endAll();
     await this.#writing;
     await this.#handle?.close();
     this.#handle = undefined;
@@ -123,43 +121,21 @@ export class AuditTrail {
     this.#size = size + (torn ? 1 : 0);
   }
 
-  #repeats(event: AuditEvent): boolean {
-    const key = [event.source, event.category, event.action, event.code].join('\0');
-    const known = this.#repetitions.get(key);
-    if (known !== undefined) {
-      known.more += 1;
-      return true;
-    }
-    if (this.#repetitions.size >= LARGEST_REPETITIONS) {
-      const [oldest] = this.#repetitions.keys();
-      if (oldest !== undefined) this.#endRepetition(oldest);
-    }
-    const timer = this.#options.clock.after(REPETITION_WINDOW_MS, () => this.#endRepetition(key));
-    this.#repetitions.set(key, { event, more: 0, timer });
-    return false;
-  }
-
-  #endRepetition(key: string): void {
-    const known = this.#repetitions.get(key);
-    this.#repetitions.delete(key);
-    known?.timer.cancel();
-    if (known !== undefined && known.more > 0) void this.#write(known.event, known.more);
-  }
-
   async #write(event: AuditEvent, count: number): Promise<void> {
-    if (this.#pending.length >= LONGEST_QUEUE) {
-      this.#lost += 1;
-      return;
-    }
-    const record: AuditRecord = {
+    const record = boundedRecord({
       id: this.#nextId,
       at: new Date(this.#options.clock.now()).toISOString(),
       ...event,
       count,
-    };
+    });
     this.#nextId += 1;
+    this.#log.info({ audit: record }, `${record.result}: ${record.action}`);
+    if (this.#pending.length >= LONGEST_QUEUE) {
+      this.#lost += 1;
+      return;
+    }
     await new Promise<void>((done) => {
-      this.#pending.push({ line: encodeRecord(record), done });
+      this.#pending.push({ line: `${JSON.stringify(record)}\n`, done });
       this.#writing ??= this.#drain();
     });
   }

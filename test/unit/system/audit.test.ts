@@ -116,14 +116,16 @@ test('the trail is rotated by size and never holds more than its files', async (
   });
 });
 
+const refused = (more: Partial<AuditEvent> = {}): AuditEvent =>
+  event({ result: 'refused', code: 'API_LOGIN_FAILED', ...more });
+
 test('a storm of refusals and failures is one record of each and a count, other events stay', async () => {
   await withTempFolder(async (folder) => {
     const clock = new FakeClock();
     const trail = await AuditTrail.open({ folder, clock, logger });
     await trail.record(event({ action: 'precious' }));
-    const refused = event({ result: 'refused', code: 'API_LOGIN_FAILED' });
     const failed = event({ result: 'failed', code: 'API_BUSY' });
-    for (let i = 0; i < 6000; i += 1) await trail.record({ ...(i % 2 ? refused : failed), user: `user${i}` });
+    for (let i = 0; i < 6000; i += 1) await trail.record(i % 2 ? refused() : failed);
     clock.advance(60_000);
     await waitFor('the count', async () => (await trail.query(all)).count === 5);
     expect((await trail.query(all)).records).toMatchObject([
@@ -134,6 +136,66 @@ test('a storm of refusals and failures is one record of each and a count, other 
       { action: 'precious' },
     ]);
     await trail.close();
+  });
+});
+
+test('failures of two users from one place appear under their own names', async () => {
+  await withTempFolder(async (folder) => {
+    const clock = new FakeClock();
+    const trail = await AuditTrail.open({ folder, clock, logger });
+    for (const user of ['olga', 'admin', 'olga', 'admin', 'admin']) await trail.record(refused({ user }));
+    clock.advance(60_000);
+    await waitFor('the counts', async () => (await trail.query(all)).count === 4);
+    const { records } = await trail.query(all);
+    expect(records.map(({ user, count }) => `${user} ${count}`)).toEqual([
+      'admin 2',
+      'olga 1',
+      'admin 1',
+      'olga 1',
+    ]);
+    await trail.close();
+  });
+});
+
+test.each([
+  // Eight names and "several", each once and with a count.
+  ['invents names', 18, (i: number) => ({ user: `user${i}` })],
+  ['comes from ever new addresses', 2 * 257, (i: number) => ({ source: `2001:db8::${i.toString(16)}` })],
+  [
+    'does both',
+    2 * 257,
+    (i: number) => ({ user: `user${i}`, source: `2001:db8::${(i % 1000).toString(16)}` }),
+  ],
+])('somebody who %s brings so many records a minute and no more', async (_what, most, invent) => {
+  await withTempFolder(async (folder) => {
+    const clock = new FakeClock();
+    const trail = await AuditTrail.open({ folder, clock, logger });
+    await Promise.all(Array.from({ length: 4000 }, async (_each, i) => trail.record(refused(invent(i)))));
+    clock.advance(60_000);
+    await trail.close();
+    const { count, records } = await trail.query(all);
+    expect(count).toBeLessThanOrEqual(most);
+    expect(records.reduce((sum, record) => sum + record.count, 0)).toBe(4000);
+    expect(records[0]).toMatchObject({ user: '*', code: 'API_LOGIN_FAILED' });
+    expect(clock.timers).toBe(0);
+  });
+});
+
+test('every record is in the log, too, at whatever level, also when the disk fails', async () => {
+  await withTempFolder(async (parent) => {
+    const folder = join(parent, 'audit');
+    await writeFile(folder, 'a file in the place of the folder');
+    const lines: string[] = [];
+    const loud = createLogger('test', 'error', { write: (text) => lines.push(text) });
+    const trail = await AuditTrail.open({ folder, clock: new FakeClock(), logger: loud });
+    await trail.record(event({ action: 'x'.repeat(5000) }));
+    await trail.close();
+    const told = lines.map(
+      (line) => JSON.parse(line) as { part?: string; audit?: { user: string; action: string } },
+    );
+    const audit = told.find(({ part }) => part === 'audit')?.audit;
+    expect(audit).toMatchObject({ id: 1, user: 'admin', source: '192.168.4.10', result: 'success' });
+    expect(audit?.action).toHaveLength(1025);
   });
 });
 
