@@ -145,6 +145,12 @@ export class Scan {
   }
 
   #receive(datagram: Buffer, source: RemoteInfo): void {
+    const fromSource = this.#perSource.get(source.address) ?? 0;
+    // Before it is read: a flood must not take the time that the others' answers need.
+    if (fromSource >= MOST_GATEWAYS_A_SOURCE) {
+      this.#dropped += 1;
+      return;
+    }
     const answer = decodeAnswer(datagram);
     // Only an answer to a probe of this scan counts: what is replayed or blindly sent does not know the nonce.
     if (answer === undefined || !this.#nonces.has(answer.nonce)) return;
@@ -154,8 +160,7 @@ export class Scan {
       this.#ways.add(identity, source.address);
       return;
     }
-    const fromSource = this.#perSource.get(source.address) ?? 0;
-    if (fromSource >= MOST_GATEWAYS_A_SOURCE || this.#found.size >= MOST_GATEWAYS) {
+    if (this.#found.size >= MOST_GATEWAYS) {
       this.#dropped += 1;
       return;
     }

@@ -72,11 +72,12 @@ test('a flood of invented gateways from one address is bounded and told', async 
 
 test('ten thousand invented serial numbers from one address do not hide the gateway at another', async () => {
   const real = createSocket('udp4');
+  let late: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve) => real.bind(0, '127.0.0.2', () => resolve()));
   real.on('message', (datagram, source) => {
     const nonce = decodeProbe(datagram)?.nonce ?? '';
     // Late, when the flood has long begun.
-    setTimeout(() => real.send(encodeAnswer(answer(nonce)), source.port, source.address), 200);
+    late = setTimeout(() => real.send(encodeAnswer(answer(nonce)), source.port, source.address), 200);
   });
   socket.on('message', (datagram, source) => {
     const nonce = decodeProbe(datagram)?.nonce ?? '';
@@ -89,7 +90,12 @@ test('ten thousand invented serial numbers from one address do not hide the gate
     const { address, port } = to.address();
     return { address, port, family: 4 as const, broadcast: true };
   });
-  const gateways = await new Scan({ targets, durationMs: 2000, rounds: 3 }).run();
+  const found = new AbortController();
+  const onFound = ({ deviceId }: { deviceId: string }): void => {
+    if (deviceId === 'one') found.abort();
+  };
+  const gateways = await new Scan({ targets, durationMs: 20_000, signal: found.signal, onFound }).run();
+  clearTimeout(late);
   real.close();
   expect(gateways.filter(({ address }) => address === '127.0.0.1').length).toBeLessThanOrEqual(64);
   expect(gateways.filter(({ deviceId }) => deviceId === 'one')).toMatchObject([{ address: '127.0.0.2' }]);
