@@ -3,37 +3,20 @@ import { promisify } from 'node:util';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { atTerminal, ctl, json } from '../support/agentctl';
-import { Gateway } from '../support/gateway';
-import { type Swtpm, startSwtpm } from '../support/swtpm';
+import { gatewayFixture } from '../support/gateway-fixture';
+import { startSwtpm } from '../support/swtpm';
 import { withTempFolder } from '../support/temp';
 import { startTpmProxy } from '../support/tpm-proxy';
 
-let tpm: Swtpm;
-let gateway: Gateway | undefined;
-
-beforeAll(async () => {
-  tpm = await startSwtpm();
-});
-
-afterEach(async () => {
-  await gateway?.stop();
-  gateway = undefined;
-});
-
-afterAll(() => tpm.stop());
-
-async function started(folder: string): Promise<Gateway> {
-  gateway = new Gateway({ folder, tcti: tpm.tcti });
-  await gateway.start();
-  return gateway;
-}
+const { tpm, started } = gatewayFixture();
 
 test('factory reset is confirmed: typed at a terminal, with --yes where there is none', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
-    await gateway!.takeOver();
-    await gateway!.stop();
-    const accounts = join(gateway!.stateFolder, 'accounts.json');
+    const gateway = await started(folder);
+    const { config } = gateway;
+    await gateway.takeOver();
+    await gateway.stop();
+    const accounts = join(gateway.stateFolder, 'accounts.json');
     const before = await readFile(accounts, 'utf8');
 
     const refused = await ctl('factory', 'reset', '--config', config);
@@ -56,10 +39,9 @@ test('factory reset is confirmed: typed at a terminal, with --yes where there is
 
 test('status answers in seconds on a TPM that says nothing, with and without an agent', async () => {
   await withTempFolder(async (folder) => {
-    const proxy = await startTpmProxy(tpm);
+    const proxy = await startTpmProxy(tpm());
     try {
-      gateway = new Gateway({ folder, tcti: proxy.tcti });
-      await gateway.start();
+      const gateway = await started(folder, proxy.tcti);
       const { config } = gateway;
       proxy.onResponse = () => 'silent';
       const silent = { tpm: { available: false, problem: { code: 'TPM_TIMEOUT' } } };
@@ -84,8 +66,7 @@ test('a TPM 1.2 is named, by the agent, by check and in the factory, and nothing
   const old = await startSwtpm({ version: '1.2' });
   try {
     await withTempFolder(async (folder) => {
-      gateway = new Gateway({ folder, tcti: old.tcti });
-      await gateway.start();
+      const gateway = await started(folder, old.tcti);
       const { config } = gateway;
       const named = { code: 'TPM_VERSION_UNSUPPORTED' };
       expect(await json('status', '--config', config)).toMatchObject({
@@ -111,8 +92,7 @@ test('a TPM 1.2 is named, by the agent, by check and in the factory, and nothing
 
 test('a gateway without a TPM can be managed and says what it lacks; the factory lets it through only when told', async () => {
   await withTempFolder(async (folder) => {
-    gateway = new Gateway({ folder, tcti: 'device:/dev/no-such-tpm' });
-    await gateway.start();
+    const gateway = await started(folder, 'device:/dev/no-such-tpm');
     await gateway.takeOver();
     const { config } = gateway;
     expect(await json('status', '--config', config)).toMatchObject({
@@ -134,20 +114,22 @@ test('a gateway without a TPM can be managed and says what it lacks; the factory
 
 test('status asks an agent that stands still for seconds only', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
-    process.kill(gateway!.process!.pid, 'SIGSTOP');
+    const gateway = await started(folder);
+    const { config } = gateway;
+    process.kill(gateway.process!.pid, 'SIGSTOP');
     try {
       const { code, err } = await ctl('status', '--config', config);
       expect([code, err]).toEqual([1, expect.stringContaining('no answer within 8 s')]);
     } finally {
-      process.kill(gateway!.process!.pid, 'SIGCONT');
+      process.kill(gateway.process!.pid, 'SIGCONT');
     }
   });
 });
 
 test('status of an agent whose settings file has a mistake by now tells both, and so does a bundle', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
+    const gateway = await started(folder);
+    const { config } = gateway;
     const good = await readFile(config, 'utf8');
     await writeFile(config, `${good}\n[log]\nlevel = "loud"\n`);
     const { code, out } = await ctl('status', '--json', '--config', config);
@@ -174,8 +156,7 @@ test('status of an agent whose settings file has a mistake by now tells both, an
 
 test('a factory reset that the agent was stopped before is finished by the factory step', async () => {
   await withTempFolder(async (folder) => {
-    gateway = new Gateway({ folder, tcti: 'device:/dev/no-such-tpm' });
-    await gateway.start();
+    const gateway = await started(folder, 'device:/dev/no-such-tpm');
     await gateway.takeOver();
     await gateway.stop();
     const { config } = gateway;

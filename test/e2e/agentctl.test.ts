@@ -4,66 +4,49 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DEFAULT_PASSWORD } from '../../src/protocol/api-types';
 import { ctl, json } from '../support/agentctl';
-import { Gateway } from '../support/gateway';
+import { gatewayFixture } from '../support/gateway-fixture';
 import { Program } from '../support/process';
-import { type Swtpm, startSwtpm } from '../support/swtpm';
 import { withTempFolder } from '../support/temp';
 import { waitFor } from '../support/wait';
 
 const run = promisify(execFile);
 
-let tpm: Swtpm;
-let gateway: Gateway | undefined;
-
-beforeAll(async () => {
-  tpm = await startSwtpm();
-});
-
-afterEach(async () => {
-  await gateway?.stop();
-  gateway = undefined;
-});
-
-afterAll(() => tpm.stop());
-
-async function started(folder: string): Promise<Gateway> {
-  gateway = new Gateway({ folder, tcti: tpm.tcti });
-  await gateway.start();
-  return gateway;
-}
+const { tpm, started } = gatewayFixture();
 
 test('status, ek and check say the same through the running agent and on the state alone', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
+    const gateway = await started(folder);
+    const { config } = gateway;
     const live = await json('status', '--config', config);
     expect(live).toMatchObject({
       running: true,
-      pid: gateway?.process?.pid,
+      pid: gateway.process?.pid,
       identity: { serialNumber: 'TAICB1046771', mac: '0090e87946b5' },
       provisioning: { state: 'unconfigured' },
       tpm: { available: true },
-      api: { port: gateway?.apiPort },
+      api: { port: gateway.apiPort },
     });
     const ek = await json('ek', '--config', config);
     expect(ek).toMatchObject({ registrationId: 'taicb1046771' });
 
-    await gateway?.stop();
-    const before = await readdir(gateway!.stateFolder);
+    await gateway.stop();
+    const before = await readdir(gateway.stateFolder);
     expect(await json('ek', '--config', config)).toEqual(ek);
     expect(await json('status', '--config', config)).toMatchObject({
       running: false,
       tpm: { available: true },
     });
-    expect(await readdir(gateway!.stateFolder)).toEqual(before);
+    expect(await readdir(gateway.stateFolder)).toEqual(before);
   });
 });
 
 test('check names what is wrong, by exit code and JSON', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
+    const gateway = await started(folder);
+    const { config } = gateway;
     // Nothing of this may leave the machine.
-    await gateway!.takeOver();
-    await gateway!.data('PATCH', '/azure-iotedge', {
+    await gateway.takeOver();
+    await gateway.data('PATCH', '/azure-iotedge', {
       provisioning: { globalEndpoint: 'https://localhost:1' },
     });
     const { code, out } = await ctl('check', '--json', '--config', config);
@@ -96,19 +79,21 @@ test('check names what is wrong, by exit code and JSON', async () => {
 
 test('a second agent on the same state is refused with its reason, and the first goes on', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
+    const gateway = await started(folder);
+    const { config } = gateway;
     const second = new Program('tpe-agent', ['--config', config]);
     const { code } = await second.exited;
     expect(code).toBe(1);
     expect(second.stderr).toContain('STATE_IN_USE');
-    expect(second.stderr).toContain(String(gateway?.process?.pid));
+    expect(second.stderr).toContain(String(gateway.process?.pid));
     expect(await json('status', '--config', config)).toMatchObject({ running: true });
   });
 });
 
 test('factory init through the running agent sets the password, factory reset restores it', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
+    const gateway = await started(folder);
+    const { config } = gateway;
     const output = join(folder, 'records');
     const printed = await ctl('factory', 'init', '--config', config, '--output', output, '--json');
     expect(printed.code).toBe(0);
@@ -118,38 +103,40 @@ test('factory init through the running agent sets the password, factory reset re
     expect((await readdir(output)).sort()).toEqual(['TAICB1046771.json', 'TAICB1046771.svg', 'factory.csv']);
     expect((await stat(join(output, 'factory.csv'))).mode & 0o077).toBe(0);
 
-    await expect(gateway!.login(DEFAULT_PASSWORD)).rejects.toThrow('401');
-    await gateway!.login(record.initialPassword);
-    await gateway!.data('PUT', '/users/me/password', { newPassword: 'Plant-Passw0rd!' });
+    await expect(gateway.login(DEFAULT_PASSWORD)).rejects.toThrow('401');
+    await gateway.login(record.initialPassword);
+    await gateway.data('PUT', '/users/me/password', { newPassword: 'Plant-Passw0rd!' });
     const refused = await ctl('factory', 'init', '--config', config, '--output', output);
     expect(refused.err).toContain('FACTORY_COMMISSIONED');
 
     expect(await json('factory', 'reset', '--config', config)).toEqual({ restarting: true });
     const ready = await waitFor('the agent to start again', () => {
-      const lines = gateway!.process!.jsonLines().filter((line) => line['event'] === 'ready');
+      const lines = gateway.process!.jsonLines().filter((line) => line['event'] === 'ready');
       return lines.length === 2 ? lines[1] : undefined;
     });
-    gateway!.apiPort = Number(ready['apiPort']);
-    await expect(gateway!.login('Plant-Passw0rd!')).rejects.toThrow('401');
-    await gateway!.login(record.initialPassword);
+    gateway.apiPort = Number(ready['apiPort']);
+    await expect(gateway.login('Plant-Passw0rd!')).rejects.toThrow('401');
+    await gateway.login(record.initialPassword);
   });
 });
 
 test('factory reset works on the state of an agent that does not run', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
-    await gateway!.takeOver();
-    await gateway!.stop();
+    const gateway = await started(folder);
+    const { config } = gateway;
+    await gateway.takeOver();
+    await gateway.stop();
     expect(await json('factory', 'reset', '--config', config)).toEqual({ restarting: false });
-    await gateway!.start();
-    await gateway!.login(DEFAULT_PASSWORD);
+    await gateway.start();
+    await gateway.login(DEFAULT_PASSWORD);
   });
 });
 
 test('the bundle holds what support needs and none of the secrets of this run', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
-    await gateway!.takeOver();
+    const gateway = await started(folder);
+    const { config } = gateway;
+    await gateway.takeOver();
     const file = join(folder, 'bundle.tar.gz');
     expect(await json('logs', 'bundle', '--config', config, '--output', file)).toEqual({ file });
     expect((await stat(file)).mode & 0o077).toBe(0);
@@ -165,8 +152,8 @@ test('the bundle holds what support needs and none of the secrets of this run', 
     );
     expect(everything).toContain('TAICB1046771');
     expect(everything).toContain('accounts.json');
-    const key = await readFile(join(gateway!.stateFolder, 'tls-key.pem'), 'utf8');
-    for (const secret of ['Gateway-4711!', gateway!.token, '$scrypt$', 'PRIVATE KEY', key.split('\n')[1]!]) {
+    const key = await readFile(join(gateway.stateFolder, 'tls-key.pem'), 'utf8');
+    for (const secret of ['Gateway-4711!', gateway.token, '$scrypt$', 'PRIVATE KEY', key.split('\n')[1]!]) {
       expect(everything.includes(secret)).toBe(false);
     }
   });
@@ -174,7 +161,8 @@ test('the bundle holds what support needs and none of the secrets of this run', 
 
 test('the bundle takes the place of what is there, and follows no link', async () => {
   await withTempFolder(async (folder) => {
-    const { config } = await started(folder);
+    const gateway = await started(folder);
+    const { config } = gateway;
     const [precious, file] = [join(folder, 'precious'), join(folder, 'bundle.tar.gz')];
     await writeFile(precious, 'precious', { mode: 0o644 });
     await symlink(precious, file);
@@ -193,7 +181,7 @@ test('without an agent the identity is the one that the service sees, not what o
     const root = process.geteuid?.() === 0;
     const [state, config] = [join(folder, 'state'), join(folder, 'config.toml')];
     await mkdir(state, { mode: 0o700 });
-    await writeFile(config, `[paths]\nstate = "${state}"\n[tpm]\ntcti = "${tpm.tcti}"\n`);
+    await writeFile(config, `[paths]\nstate = "${state}"\n[tpm]\ntcti = "${tpm().tcti}"\n`);
     // As the U-Boot environment, which the service's user may not read.
     const program = join(folder, 'fw_printenv');
     await writeFile(program, '#!/bin/sh\necho ONLYFORROOT\n', { mode: 0o700 });
