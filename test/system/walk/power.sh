@@ -19,7 +19,7 @@ walk_helper() {
 walk_reboot() {
   local answer
   answer="$(api PUT /system/services/sshserver/disable)"
-  [ "$(inside systemctl is-enabled ssh)" = masked ] || fail "the service was not disabled: $answer; $(inside systemctl is-enabled ssh)"
+  [ "$(inside systemctl is-enabled ssh)" = disabled ] || fail "the service was not disabled: $answer; $(inside systemctl is-enabled ssh)"
   machine_stop
   machine_start
   wait_for 240 "connecting after the reboot" state_is connected

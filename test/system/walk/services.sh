@@ -31,11 +31,20 @@ service_of() {
 
 service_is() { [ "$(field "$(service_of "$1")" "$2")" = "$3" ]; }
 
+# is_off UNIT: it neither runs, nor starts at boot, nor by hand; who tries hears it, and finds who did that
+is_off() {
+  [ "$(inside systemctl is-enabled "$1")" = disabled ] || fail "$1 is $(inside systemctl is-enabled "$1")"
+  inside systemctl start "$1" 2>/dev/null && fail "$1 was started by hand"
+  inside systemctl is-active --quiet "$1" && fail "$1 runs"
+  [[ "$(inside systemctl status "$1" || true)" = *50-tpe-agent-off.conf* ]] || fail "nobody finds out why $1 does not start"
+}
+
 walk_services() {
   inside mkdir -p /etc/tpe-agent/services.d
-  # One where packages put theirs, one where systemd masks none.
+  # One where packages put theirs, one where administrators do, and one that nobody has enabled.
   own_service modbusmaster 502 /lib/systemd/system
   own_service opcuaserver 4840 /etc/systemd/system
+  own_service dnp3 20000 /lib/systemd/system
   inside systemctl daemon-reload
   inside systemctl enable --now plant-modbusmaster plant-opcuaserver 2>/dev/null
   inside nft 'table inet plant { chain input { type filter hook input priority 10; tcp dport 9 drop; }; }'
@@ -51,20 +60,20 @@ walk_services() {
   wait_for 20 "the service in the API" service_is modbusmaster available true
 
   api PUT /system/services/modbusmaster/disable >/dev/null
-  [ "$(inside systemctl is-enabled plant-modbusmaster)" = masked ] || fail "the unit was not masked"
-  inside systemctl is-active --quiet plant-modbusmaster && fail "the unit runs on"
+  is_off plant-modbusmaster
   wait_for 20 "closing port 502" port_is_closed 502
   port_answers 4840 || fail "another service's port was closed"
   [ "$(inside nft list table inet plant)" = "$others" ] || fail "somebody else's table was touched"
 
   api PUT /system/services/opcuaserver/disable >/dev/null
   wait_for 20 "closing port 4840" port_is_closed 4840
-  inside systemctl start plant-opcuaserver || true
-  inside systemctl is-active --quiet plant-opcuaserver && fail "a unit in /etc that is off was started by hand"
+  is_off plant-opcuaserver
   [ -z "$(field "$(service_of opcuaserver)" problem)" ] || fail "the API says $(service_of opcuaserver)"
   api PUT /system/services/opcuaserver/enable >/dev/null
   wait_for 20 "the unit in /etc again" port_answers 4840
-  step "own units: one is stopped, masked and its port closed; the other one and other people's rules stay"
+  api PUT /system/services/dnp3/enable >/dev/null
+  wait_for 20 "a unit that was never enabled before" port_answers 20000
+  step "own units: stopped, kept from being started, ports closed; others and other people's rules stay"
 }
 
 walk_services_after_reboot() {

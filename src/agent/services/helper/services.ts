@@ -6,23 +6,18 @@ import type { CatalogueEntry } from '../catalogue-files';
 import type { ActualService } from '../helper-protocol';
 import { firewallScript } from './firewall';
 import type { Runner } from './runner';
-import { UnitStarts } from './unit-starts';
+import { type FoundUnits, UnitSwitch, wasOn } from './unit-switch';
+import { FoundUnit, type UnitState, unitStates } from './units';
 
-const Switches = Type.Record(Type.String({ maxLength: 64 }), Type.Boolean());
+const ServiceIds = Type.String({ maxLength: 64 });
 const Desired = Type.Object({
-  enable: Switches,
-  /** What ran before anybody asked for something. */
-  before: Type.Optional(Switches),
+  enable: Type.Record(ServiceIds, Type.Boolean()),
+  /** By service, how each of its units was found before anything was done to it. */
+  found: Type.Optional(Type.Record(ServiceIds, Type.Record(Type.String({ maxLength: 256 }), FoundUnit))),
 });
 
-const without = (switches: Readonly<Record<string, boolean>>, id: string): Record<string, boolean> =>
-  Object.fromEntries(Object.entries(switches).filter(([each]) => each !== id));
-
-interface UnitState {
-  readonly id: string;
-  readonly installed: boolean;
-  readonly active: boolean;
-}
+const without = <T>(values: Readonly<Record<string, T>>, id: string): Record<string, T> =>
+  Object.fromEntries(Object.entries(values).filter(([each]) => each !== id));
 
 export interface ServiceSwitchOptions {
   /** root's own, e.g. /var/lib/tpe-helper. */
@@ -41,14 +36,14 @@ export class ServiceSwitch {
   readonly #problems = new Map<string, string>();
   /** Why its ports are open although they should be closed, by id. */
   readonly #stillOpen = new Map<string, string>();
-  readonly #starts: UnitStarts;
+  readonly #switch: UnitSwitch;
   /** One change at a time: what is applied at boot must not overtake a switch that came in meanwhile. */
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: ServiceSwitchOptions, desired: StoredValue<typeof Desired>) {
     this.#options = options;
     this.#desired = desired;
-    this.#starts = new UnitStarts(options.run, options.unitFolder);
+    this.#switch = new UnitSwitch(options.run, options.unitFolder);
   }
 
   /** @throws STATE_DAMAGED */
@@ -65,11 +60,7 @@ export class ServiceSwitch {
   async set(id: string, enable: boolean): Promise<ActualService> {
     const entry = this.#entry(id);
     return this.#inTurn(async () => {
-      const { active } = await this.#describe(entry);
-      await this.#desired.update((state) => ({
-        enable: { ...state.enable, [id]: enable },
-        before: { [id]: active, ...state.before },
-      }));
+      await this.#desired.update((state) => ({ ...state, enable: { ...state.enable, [id]: enable } }));
       await this.#apply(entry, enable);
       await this.#applyFirewall();
       return this.#describe(entry);
@@ -80,15 +71,13 @@ export class ServiceSwitch {
   async forget(id: string): Promise<ActualService> {
     const entry = this.#entry(id);
     return this.#inTurn(async () => {
-      const { enable, before = {} } = this.#desired.value;
-      if (Object.hasOwn(enable, id)) {
-        const factory = before[id] ?? true;
-        await this.#apply(entry, factory);
+      if (Object.hasOwn(this.#desired.value.enable, id)) {
+        await this.#change(entry, async (units) => this.#switch.putBack(units, this.#found(id)));
         await this.#desired.update((state) =>
           // What could not be put back is remembered as wanted, so that the next boot, or call, tries again.
           this.#problems.has(id)
-            ? { ...state, enable: { ...state.enable, [id]: factory } }
-            : { enable: without(state.enable, id), before: without(state.before ?? {}, id) },
+            ? { ...state, enable: { ...state.enable, [id]: Object.values(this.#found(id)).some(wasOn) } }
+            : { enable: without(state.enable, id), found: without(state.found ?? {}, id) },
         );
         await this.#applyFirewall();
       }
@@ -119,23 +108,40 @@ export class ServiceSwitch {
     return turn;
   }
 
-  async #apply({ id, units }: CatalogueEntry, enable: boolean): Promise<void> {
-    const { run } = this.#options;
+  async #apply(entry: CatalogueEntry, enable: boolean): Promise<void> {
+    await this.#change(entry, async (units) => {
+      await this.#remember(entry.id, units);
+      await (enable ? this.#switch.on(units, this.#found(entry.id)) : this.#switch.off(units));
+    });
+  }
+
+  /** Does something with those units that are there, and remembers why it failed. */
+  async #change({ id, units }: CatalogueEntry, change: (units: UnitState[]) => Promise<void>): Promise<void> {
     try {
-      const installed = (await this.#units(units)).filter((unit) => unit.installed).map((unit) => unit.id);
-      if (installed.length === 0) return;
-      if (enable) {
-        await this.#starts.allow(installed);
-        await run('systemctl', ['enable', ...installed]);
-        await run('systemctl', ['start', ...installed]);
-      } else {
-        await run('systemctl', ['disable', '--now', ...installed]);
-        await this.#starts.forbid(installed);
-      }
+      const installed = await this.#installed(units);
+      if (installed.length > 0) await change(installed);
       this.#problems.delete(id);
     } catch (error) {
       this.#problems.set(id, reasonOf(error));
     }
+  }
+
+  #found(id: string): FoundUnits {
+    const { found = {} } = this.#desired.value;
+    return (Object.hasOwn(found, id) ? found[id] : undefined) ?? {};
+  }
+
+  async #remember(id: string, units: readonly UnitState[]): Promise<void> {
+    const before = this.#found(id);
+    const unseen = units.filter((unit) => !Object.hasOwn(before, unit.id));
+    if (unseen.length === 0) return;
+    const seen = Object.fromEntries(
+      unseen.map((unit) => [unit.id, { active: unit.active, start: unit.start }]),
+    );
+    await this.#desired.update((state) => ({
+      ...state,
+      found: { ...state.found, [id]: { ...before, ...seen } },
+    }));
   }
 
   async #applyFirewall(): Promise<void> {
@@ -155,7 +161,7 @@ export class ServiceSwitch {
   }
 
   async #describe({ id, units }: CatalogueEntry): Promise<ActualService> {
-    const installed = (await this.#units(units)).filter((unit) => unit.installed);
+    const installed = await this.#installed(units);
     const active = installed.some((unit) => unit.active);
     const desired = Object.hasOwn(this.#desired.value.enable, id)
       ? this.#desired.value.enable[id]
@@ -174,24 +180,7 @@ export class ServiceSwitch {
     };
   }
 
-  async #units(units: readonly string[]): Promise<UnitState[]> {
-    const text = await this.#options.run('systemctl', [
-      'show',
-      '--property=Id,LoadState,ActiveState',
-      ...units,
-    ]);
-    return text
-      .trim()
-      .split('\n\n')
-      .map((block, i) => {
-        const facts = new Map(block.split('\n').map((line) => line.split('=', 2) as [string, string]));
-        const load = facts.get('LoadState');
-        return {
-          // Of an alias systemctl gives the real name, which is the one that can be masked.
-          id: facts.get('Id') ?? units[i] ?? '',
-          installed: load === 'loaded' || load === 'masked',
-          active: ['active', 'activating', 'reloading'].includes(facts.get('ActiveState') ?? ''),
-        };
-      });
+  async #installed(units: readonly string[]): Promise<UnitState[]> {
+    return (await unitStates(this.#options.run, units)).filter((unit) => unit.installed);
   }
 }
