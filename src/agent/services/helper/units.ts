@@ -22,6 +22,11 @@ function startOf(file: string | undefined, active: boolean): Static<typeof Start
   return active ? 'enabled' : 'disabled';
 }
 
+function keyAndValue(line: string): [string, string] {
+  const end = line.indexOf('=');
+  return [line.slice(0, end), line.slice(end + 1)];
+}
+
 /** What systemd says of the units, in their order. */
 export async function unitStates(run: Runner, units: readonly string[]): Promise<UnitState[]> {
   const properties = '--property=Id,LoadState,ActiveState,UnitFileState,DropInPaths';
@@ -30,7 +35,7 @@ export async function unitStates(run: Runner, units: readonly string[]): Promise
     .trim()
     .split('\n\n')
     .map((block, i) => {
-      const facts = new Map(block.split('\n').map((line) => line.split('=', 2) as [string, string]));
+      const facts = new Map(block.split('\n').map(keyAndValue));
       const load = facts.get('LoadState');
       const active = ['active', 'activating', 'reloading'].includes(facts.get('ActiveState') ?? '');
       return {
