@@ -14,11 +14,16 @@ machine_cut() { [ -z "$swtpm" ] || kill "$swtpm" 2>/dev/null || true; }
 unmount_root() { umount "$work/root/proc" "$work/root/dev" "$work/root" 2>/dev/null || true; }
 machine_clean() { unmount_root; }
 
+check_lintian() {
+  lintian --fail-on error,warning --tag-display-limit 0 "$1" >"$work/lintian.log" 2>&1 || { cat "$work/lintian.log" >&2; fail "lintian: $1"; }
+}
+
 check_files() {
   local arch="$1" release="$2" deb size
+  for deb in "$debs"/common/*_"$arch".deb; do [ ! -f "$deb" ] || check_lintian "$deb"; done
   for deb in "$debs/$release"/*_"$arch".deb "$debs/$release"/*_all.deb; do
     [ -f "$deb" ] || continue
-    lintian --fail-on error --no-tag-display-limit "$deb" >"$work/lintian.log" 2>&1 || { cat "$work/lintian.log" >&2; fail "lintian: $deb"; }
+    check_lintian "$deb"
     dpkg-deb -c "$deb" >"$work/content"
     grep -q node_modules "$work/content" && fail "$deb carries node_modules"
     local file
@@ -32,7 +37,7 @@ check_files() {
   done
   size="$(stat -c %s "$(agent_of "$arch" "$release")")"
   [ "$size" -lt "$LIMIT" ] || fail "tpe-agent has $size bytes, allowed are $LIMIT"
-  step "$arch $release: lintian finds no error; tpe-agent has $size bytes"
+  step "$arch $release: lintian finds nothing; tpe-agent has $size bytes"
 }
 agent_of() { ls -t "$debs/$2"/tpe-agent_*_"$1".deb | head -n 1; }
 
