@@ -41,6 +41,8 @@ export interface HttpServerControl {
   }): Promise<void>;
   useCertificate(certificate: string, key: string): Promise<void>;
   useOwnCertificate(): Promise<void>;
+  /** What clients may find wrong with a certificate that was set. */
+  certificateWarning(): string | undefined;
   /** Base64 SHA-256 of the SubjectPublicKeyInfo that HTTPS presents. */
   keySha256(): string;
 }

@@ -1,5 +1,6 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { TpeError, codeOf, reasonOf } from '../../common/errors/tpe-error';
@@ -19,6 +20,8 @@ const BLOCK = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 const KEY_BLOCK = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/g;
 const LONGEST_CHAIN = 6;
 const WEAKEST_RSA_BITS = 2048;
+/** In a sentence for a person. */
+const MOST_NAMES = 8;
 
 function refuse(reason: string, cause?: unknown): never {
   throw new TpeError('API_CERTIFICATE_REFUSED', { reason }, { cause });
@@ -35,30 +38,58 @@ function parse(certificatePem: string): X509Certificate[] {
   }
 }
 
-/** True when the certificate is for this host name, alone or in a domain, or for this address. */
-function isNamed(leaf: X509Certificate, name: string): boolean {
-  const [label = ''] = name.toLowerCase().split('.');
-  const domains = [...(leaf.subjectAltName ?? '').toLowerCase().matchAll(/dns:([^,\s"]+)/g)];
-  if (domains.some(([, domain]) => domain?.split('.')[0] === label)) return true;
-  try {
-    return leaf.checkHost(name) !== undefined || leaf.checkIP(name) !== undefined;
-  } catch {
-    // What is no address literal is no address in the certificate.
-    return false;
-  }
+/** The host names and addresses that clients look for (RFC 9525: the common name does not count). */
+function namesIn(leaf: X509Certificate): string[] {
+  return [...(leaf.subjectAltName ?? '').matchAll(/(?:DNS|IP Address):([^,\s"]+)/g)].map(
+    ([, name = '']) => name,
+  );
+}
+
+/** True when the certificate may be for this host name, alone or in some domain, or is for this address. */
+function mayBeFor(leaf: X509Certificate, name: string): boolean {
+  if (isIP(name) !== 0) return leaf.checkIP(name) !== undefined;
+  if (leaf.checkHost(name, { subject: 'never' }) !== undefined) return true;
+  // A host that knows only the first label of its name knows no domain either.
+  const label = name.toLowerCase();
+  const firsts = namesIn(leaf).map((each) => each.toLowerCase().split('.')[0]);
+  return !label.includes('.') && firsts.some((first) => first === label || first === '*');
+}
+
+/**
+ * What clients that check certificates may find wrong with this one, for a person; `undefined` when nothing is known.
+ * None of it is a reason to refuse: by which names and addresses a gateway is reached (an alias, a translated address)
+ * is known to its network only.
+ * @param names host names and IP addresses of this gateway, as far as it knows.
+ * @param now `undefined` while the clock proves nothing.
+ */
+export function certificateWarning(
+  certificatePem: string,
+  names: readonly string[],
+  now: number | undefined,
+): string | undefined {
+  const leaf = new X509Certificate(certificatePem);
+  if (now !== undefined && now > Date.parse(leaf.validTo))
+    return `the certificate has expired: ${leaf.validTo}`;
+  if (names.some((name) => mayBeFor(leaf, name))) return undefined;
+  const found = namesIn(leaf);
+  if (found.length === 0)
+    return 'the certificate has no subjectAltName: clients that check names will refuse it';
+  return (
+    `the certificate names ${found.slice(0, MOST_NAMES).join(', ')}, and this gateway knows itself as ` +
+    `${names.slice(0, MOST_NAMES).join(', ')}: clients that check names have to reach it by a name in the certificate`
+  );
 }
 
 /**
  * Checks a certificate from outside before it can become active: key and certificate belong together, the chain is in
- * order, it is valid now, strong enough, and names this gateway.
- * @param names host names and IP addresses of this gateway; one of them must be in the certificate; none given means not asked.
+ * order, it is valid now and strong enough. What it names is told by {@link certificateWarning}.
  * @param clockIsTrusted false while the clock is not synchronised: then times prove nothing and are not judged.
  * @throws API_CERTIFICATE_REFUSED
  */
 export function checkCertificate(
   certificatePem: string,
   keyPem: string,
-  { names, now, clockIsTrusted }: { names: readonly string[]; now: number; clockIsTrusted: boolean },
+  { now, clockIsTrusted }: { now: number; clockIsTrusted: boolean },
 ): void {
   const chain = parse(certificatePem);
   const [leaf] = chain;
@@ -80,8 +111,6 @@ export function checkCertificate(
   if (clockIsTrusted && now < Date.parse(leaf.validFrom)) refuse('it is not valid yet');
   const bits = leaf.publicKey.asymmetricKeyDetails?.modulusLength;
   if (bits !== undefined && bits < WEAKEST_RSA_BITS) refuse(`its RSA key has only ${bits} bits`);
-  if (names.length > 0 && !names.some((name) => isNamed(leaf, name)))
-    refuse(`it names none of ${names.join(', ')}`);
   try {
     createSecureContext({ cert: certificatePem, key: keyPem, minVersion: 'TLSv1.2' });
   } catch (error) {
@@ -108,7 +137,7 @@ export async function loadOwnCertificate(folder: string, logger: Logger): Promis
     const blocks = (of: RegExp): string => `${(text.match(of) ?? []).join('\n')}\n`;
     const keys = { cert: blocks(BLOCK), key: blocks(KEY_BLOCK) };
     // Not judged by the clock: an expired certificate is still better known to clients than another one.
-    checkCertificate(keys.cert, keys.key, { names: [], now: 0, clockIsTrusted: false });
+    checkCertificate(keys.cert, keys.key, { now: 0, clockIsTrusted: false });
     return keys;
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') {

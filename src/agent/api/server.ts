@@ -12,6 +12,7 @@ import type { ConnectionGuard } from './connection-guard';
 import { close, httpsServer, listen, secureContext } from './listeners';
 import {
   type TlsKeys,
+  certificateWarning,
   checkCertificate,
   loadOwnCertificate,
   removeOwnCertificate,
@@ -146,13 +147,20 @@ export class ApiServer {
 
   /** @throws API_CERTIFICATE_REFUSED */
   async useCertificate(cert: string, key: string): Promise<void> {
-    const { addresses, clock, clockIsTrusted, stateFolder } = this.#options;
-    const names = [hostname(), ...addresses()];
-    checkCertificate(cert, key, { names, now: clock.now(), clockIsTrusted: clockIsTrusted() });
+    const { clock, clockIsTrusted, stateFolder } = this.#options;
+    checkCertificate(cert, key, { now: clock.now(), clockIsTrusted: clockIsTrusted() });
     await this.#inTurn(async () => {
       await saveOwnCertificate(stateFolder, { key, cert });
       this.#use({ key, cert });
     });
+  }
+
+  /** What clients may find wrong with the own certificate, as names, addresses and time are now. */
+  certificateWarning(): string | undefined {
+    const { addresses, clock, clockIsTrusted, tls } = this.#options;
+    if (this.#keys === tls) return undefined;
+    const now = clockIsTrusted() ? clock.now() : undefined;
+    return certificateWarning(this.#keys.cert, [hostname(), ...addresses()], now);
   }
 
   async useOwnCertificate(): Promise<void> {

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { certificateWarning } from '../../../src/agent/api/own-certificate';
 import { spkiSha256 } from '../../../src/common/http/request';
 import { type TestApi, type TestApiOptions, testApi, withApi } from '../../support/api';
 import { chainOf } from '../../support/certificates';
@@ -97,8 +98,6 @@ test('what could not serve is refused with its reason, and the present certifica
         expect(answer.text).toContain(reason);
       }
       expect((await put(api, 'x'.repeat(40_000), good.key)).status).toBe(400);
-      const elsewhere = chainOf(folder, 1, { names: 'DNS:elsewhere.example,IP:203.0.113.9' });
-      expect((await put(api, elsewhere.certs.join(''), elsewhere.key)).text).toContain('it names none of');
       const weak = chainOf(folder, 1, { key: ['-newkey', 'rsa:1024'] });
       expect((await put(api, weak.certs.join(''), weak.key)).text).toContain('only 1024 bits');
       expect(await keyMet(port)).toBe(before);
@@ -157,13 +156,66 @@ test('a damaged own certificate is told, and the self-made one serves', async ()
   });
 });
 
-test('a certificate for the host name in a domain fits, one for another host does not', async () => {
+test('a certificate for an address of the gateway fits, whatever it names besides', async () => {
+  await withTempFolder((folder) => {
+    const [certificate = ''] = chainOf(folder, 1, { names: 'DNS:elsewhere.example,IP:192.0.2.7' }).certs;
+    expect(certificateWarning(certificate, ['gateway', '192.0.2.7'], undefined)).toBeUndefined();
+    expect(certificateWarning(certificate, ['gateway', '192.0.2.8'], undefined)).toContain(
+      'gateway, 192.0.2.8',
+    );
+    return Promise.resolve();
+  });
+});
+
+const warningOf = async (api: TestApi): Promise<string | undefined> =>
+  (await api.data<{ warning?: string }>('GET', '/system/httpserver')).warning;
+
+test.each([
+  ['the host name', `DNS:${hostname()}`],
+  ['the host name in a domain', `DNS:${hostname()}.plant.example`],
+  ['all hosts of a domain', 'DNS:*.plant.example'],
+])('a certificate for %s fits', async (_what, names) => {
   await withTempFolder(async (folder) => {
     await withApi(async (api) => {
-      const inDomain = chainOf(folder, 1, { names: `DNS:${hostname()}.plant.example` });
-      expect((await put(api, inDomain.certs.join(''), inDomain.key)).status).toBe(200);
-      const other = chainOf(folder, 1, { names: `DNS:other.${hostname()}.plant.example` });
-      expect((await put(api, other.certs.join(''), other.key)).status).toBe(400);
+      const { certs, key } = chainOf(folder, 1, { names });
+      const answer = await put(api, certs.join(''), key);
+      expect(answer.status).toBe(200);
+      expect(answer.text).not.toContain('warning');
+    });
+  });
+});
+
+test.each([
+  ['another host', 'DNS:elsewhere.example,IP:203.0.113.9', 'elsewhere.example, 203.0.113.9'],
+  ['a host below this one', `DNS:other.${hostname()}.example`, `other.${hostname()}.example`],
+  ['nobody', 'email:plant@plant.example', 'no subjectAltName'],
+])('a certificate for %s is used, with a warning that stays', async (_what, names, named) => {
+  await withTempFolder(async (folder) => {
+    await withApi(async (api) => {
+      const port = await api.listen();
+      const { certs, key } = chainOf(folder, 1, { names });
+      const answer = await put(api, certs.join(''), key);
+      expect(answer).toMatchObject({
+        status: 200,
+        body: { data: { warning: expect.any(String) as string } },
+      });
+      expect(await warningOf(api)).toContain(named);
+      expect(await keyMet(port)).toBe(spkiSha256(new X509Certificate(certs[0] ?? '')));
+      expect((await api.call('DELETE', ROUTE)).status).toBe(200);
+      expect(await warningOf(api)).toBeUndefined();
+    });
+  });
+});
+
+test('the end of a certificate is told when the clock is known to be right', async () => {
+  await withTempFolder(async (folder) => {
+    await withApi(async (api) => {
+      const { certs, key } = chainOf(folder, 1);
+      expect((await put(api, certs.join(''), key)).status).toBe(200);
+      api.clock.jump(Date.parse('2040-01-01T00:00:00Z') - api.clock.now());
+      expect(await warningOf(api)).toBeUndefined();
+      api.status = { ...api.status, state: 'connected' };
+      expect(await warningOf(api)).toContain('has expired');
     });
   });
 });

@@ -75,12 +75,19 @@ function httpServerRoutes(app: FastifyInstance, { httpServer }: ApiDependencies)
     httpsEnable: Type.Boolean(),
     httpsPort: Type.Integer(),
     keySha256: Type.String(),
+    warning: Type.Optional(
+      Type.String({ description: 'What clients may find wrong with an own certificate: its names, its end' }),
+    ),
   });
-  const view = (): object => ({
-    ...httpServer.settings(),
-    httpsEnable: true,
-    keySha256: httpServer.keySha256(),
-  });
+  const view = (): object => {
+    const warning = httpServer.certificateWarning();
+    return {
+      ...httpServer.settings(),
+      httpsEnable: true,
+      keySha256: httpServer.keySha256(),
+      ...(warning === undefined ? {} : { warning }),
+    };
+  };
 
   addRoute(app, {
     method: 'GET',
@@ -117,7 +124,8 @@ function httpServerRoutes(app: FastifyInstance, { httpServer }: ApiDependencies)
     method: 'PUT',
     url: '/system/httpserver/certificate',
     access: WRITE,
-    summary: 'Use an own certificate: key, chain and names are checked before it becomes active',
+    summary:
+      'Use an own certificate: key, chain and validity are checked before, doubtful names are warned of',
     tag,
     event: 'change certificate',
     body: Type.Object({ certificate: Pem, privateKey: Pem }),
