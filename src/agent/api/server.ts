@@ -1,43 +1,24 @@
-import { X509Certificate } from 'node:crypto';
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import { hostname } from 'node:os';
 import type { FastifyInstance } from 'fastify';
-import type { Clock, Timer } from '../../common/clock';
+import type { Timer } from '../../common/clock';
 import { TpeError, reasonOf, toTpeError } from '../../common/errors/tpe-error';
-import { spkiSha256 } from '../../common/http/request';
-import type { Logger } from '../../common/logger';
 import type { HttpServerSettings, StoredDeviceSettings } from '../device/device-settings';
 import type { ConnectionGuard } from './connection-guard';
 import { close, httpsServer, listen, secureContext } from './listeners';
-import {
-  type TlsKeys,
-  certificateWarning,
-  checkCertificate,
-  loadOwnCertificate,
-  removeOwnCertificate,
-  saveOwnCertificate,
-} from './own-certificate';
 import { redirectServer } from './redirect';
-import type { TlsIdentity } from './tls-identity';
+import { ServerKeys, type ServerKeysOptions } from './server-keys';
 
-export interface ApiServerOptions {
-  readonly stateFolder: string;
+export interface ApiServerOptions extends ServerKeysOptions {
   /** Address to listen on; `::` is IPv4 and IPv6. */
   readonly address: string;
   /** Ports of the settings file; what was set by API wins. */
   readonly port: number;
   readonly httpPort?: number | undefined;
-  readonly tls: TlsIdentity;
   readonly deviceSettings: StoredDeviceSettings;
   readonly guard: ConnectionGuard;
   /** Called with each connection that has finished its handshake. */
   readonly onConnection: (connection: object) => void;
-  readonly addresses: () => readonly string[];
-  /** False while the clock may be wrong. */
-  readonly clockIsTrusted: () => boolean;
-  readonly clock: Clock;
-  readonly logger: Logger;
 }
 
 const DEFAULT_HTTP_PORT = 80;
@@ -51,17 +32,17 @@ const LISTEN_RETRY_MS = 5000;
  */
 export class ApiServer {
   readonly #options: ApiServerOptions;
+  readonly #keys: ServerKeys;
   #app: FastifyInstance | undefined;
   #https: HttpsServer | undefined;
   #http: HttpServer | undefined;
   #port = 0;
   #retry: Timer | undefined;
-  #keys: TlsKeys;
   #changes: Promise<unknown> = Promise.resolve();
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
-    this.#keys = options.tls;
+    this.#keys = new ServerKeys(options);
   }
 
   /**
@@ -69,9 +50,9 @@ export class ApiServer {
    * gateway from its hub.
    */
   async start(app: FastifyInstance): Promise<void> {
-    const { logger, stateFolder, tls } = this.#options;
+    const { logger } = this.#options;
     this.#app = app;
-    this.#keys = (await loadOwnCertificate(stateFolder, logger)) ?? tls;
+    await this.#keys.load();
     await app.ready();
     await this.#listenHttps(this.settings().httpsPort).catch((error: unknown) => {
       logger.error({ ...toTpeError(error).toJSON() }, 'HTTPS does not listen; it is tried again and again');
@@ -115,7 +96,7 @@ export class ApiServer {
   }
 
   keySha256(): string {
-    return spkiSha256(new X509Certificate(this.#keys.cert));
+    return this.#keys.sha256;
   }
 
   settings(): HttpServerSettings {
@@ -147,32 +128,27 @@ export class ApiServer {
 
   /** @throws API_CERTIFICATE_REFUSED */
   async useCertificate(cert: string, key: string): Promise<void> {
-    const { clock, clockIsTrusted, stateFolder } = this.#options;
-    checkCertificate(cert, key, { now: clock.now(), clockIsTrusted: clockIsTrusted() });
+    this.#keys.check({ cert, key });
     await this.#inTurn(async () => {
-      await saveOwnCertificate(stateFolder, { key, cert });
-      this.#use({ key, cert });
+      await this.#keys.set({ cert, key });
+      this.#present();
     });
-  }
-
-  /** What clients may find wrong with the own certificate, as names, addresses and time are now. */
-  certificateWarning(): string | undefined {
-    const { addresses, clock, clockIsTrusted, tls } = this.#options;
-    if (this.#keys === tls) return undefined;
-    const now = clockIsTrusted() ? clock.now() : undefined;
-    return certificateWarning(this.#keys.cert, [hostname(), ...addresses()], now);
   }
 
   async useOwnCertificate(): Promise<void> {
     await this.#inTurn(async () => {
-      await removeOwnCertificate(this.#options.stateFolder);
-      this.#use(this.#options.tls);
+      await this.#keys.unset();
+      this.#present();
     });
   }
 
-  #use(keys: TlsKeys): void {
-    this.#keys = keys;
-    this.#https?.setSecureContext(secureContext(keys));
+  certificateWarning(): string | undefined {
+    return this.#keys.warning();
+  }
+
+  /** To whoever connects from now on. */
+  #present(): void {
+    this.#https?.setSecureContext(secureContext(this.#keys.present));
   }
 
   async #inTurn(work: () => Promise<void>): Promise<void> {
@@ -222,7 +198,7 @@ export class ApiServer {
   async #listenHttps(port: number): Promise<void> {
     const app = this.#app;
     if (app === undefined) return;
-    const server = httpsServer((request, response) => app.routing(request, response), this.#keys);
+    const server = httpsServer((request, response) => app.routing(request, response), this.#keys.present);
     this.#options.guard.watch(server);
     server.on('secureConnection', this.#options.onConnection);
     this.#port = await listen(server, this.#options.address, port);

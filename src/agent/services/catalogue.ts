@@ -153,7 +153,12 @@ export class ServiceCatalogue {
           throw error;
         },
       );
-      this.#actual = { at: now, services };
+      const read = { at: now, services };
+      this.#actual = read;
+      // What failed is no answer to keep: the helper may be back at the next call.
+      services.catch(() => {
+        if (this.#actual === read) this.#actual = undefined;
+      });
     }
     return this.#actual.services;
   }

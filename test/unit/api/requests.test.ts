@@ -186,3 +186,16 @@ test('without a TPM the endorsement key is empty and the method tpm is refused',
     { withTpm: false },
   );
 });
+
+test('without a TPM the proof is refused as such however often it is asked for', async () => {
+  await withApi(
+    async (api) => {
+      const challenge = { credentialBlob: 'AAAA', secret: 'AAAA' };
+      for (let i = 0; i < 4; i += 1) {
+        const answer = await api.call('POST', '/tpm/attestation', challenge);
+        expect(answer.body).toMatchObject({ error: { id: 'API_TPM_ABSENT' } });
+      }
+    },
+    { withTpm: false },
+  );
+});

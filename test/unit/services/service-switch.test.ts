@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path';
 import { ServiceCatalogue } from '../../../src/agent/services/catalogue';
 import { readCatalogue } from '../../../src/agent/services/catalogue-files';
 import { openHelper } from '../../../src/agent/services/helper';
-import { HelperClient } from '../../../src/agent/services/helper-client';
+import { HelperClient, type HostControl } from '../../../src/agent/services/helper-client';
 import type { Runner } from '../../../src/agent/services/helper/runner';
 import { systemClock as clock } from '../../../src/common/clock';
+import { TpeError } from '../../../src/common/errors/tpe-error';
 import { Machine, SSH_CATALOGUE, helperSeams, withHelper } from '../../support/helper-machine';
 import { withTempFolder } from '../../support/temp';
 
@@ -53,6 +54,23 @@ test('after a factory reset the services are what they were before anybody switc
     expect(await client.request({ verb: 'services' })).toEqual({
       services: [{ id: 'sshserver', available: true, active: true }],
     });
+  });
+});
+
+test('a helper that failed is asked again at the next call', async () => {
+  await withHelper(async (client, _machine, folder) => {
+    let asked = 0;
+    const host: HostControl = {
+      request: async (request) => {
+        asked += 1;
+        if (asked === 1) throw new TpeError('HOST_HELPER_FAILED', { reason: 'no answer in time' });
+        return client.request(request);
+      },
+    };
+    const folders = [join(folder, 'services.d')];
+    const catalogue = await ServiceCatalogue.open({ stateFolder: folder, inner: {}, host, clock, folders });
+    await expect(catalogue.get('sshserver')).rejects.toMatchObject({ code: 'HOST_HELPER_FAILED' });
+    expect(await catalogue.get('sshserver')).toMatchObject({ available: true, actual: true });
   });
 });
 

@@ -84,13 +84,14 @@ export function tpmRoutes(
     body: AttestationChallenge,
     answer: data(AttestationProof),
     handler: async (request) => {
+      const facade = present();
       if (attesting >= MOST_ATTESTATIONS) throw new TpeError('API_BUSY');
       const [credentialBlob, secret] = [request.body.credentialBlob, request.body.secret].map((text) =>
         Buffer.from(text, 'base64'),
       );
       attesting += 1;
       // Counted until the TPM is done, not until the client goes away.
-      const credential = await present()
+      const credential = await facade
         .activateCredential(credentialBlob ?? Buffer.alloc(0), secret ?? Buffer.alloc(0))
         .finally(() => (attesting -= 1));
       const proof = possessionProof(credential, httpServer.keySha256(), identity.serialNumber);
