@@ -31,7 +31,7 @@ walk_reboot() {
   login 'Plant-Passw0rd!'
   services="$(api GET /system/services)"
   [ "$(node -e 'const s = JSON.parse(process.argv[1]).data; console.log(Object.values(s).flat().find((x) => x.id === "sshserver").enable)' "$services")" = false ] || fail "the disabled service is wanted again"
-  netns bash -c "exec 3<>/dev/tcp/$GATEWAY/22" 2>/dev/null && fail "port 22 is open"
+  port_answers 22 && fail "port 22 is open"
   step "rebooted: connected without DPS, and the disabled service stays disabled"
 }
 
