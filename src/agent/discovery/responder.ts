@@ -228,8 +228,10 @@ export class DiscoveryResponder {
     this.#delayed.add(timer);
   }
 
-  #send({ socket }: BoundSocket, answer: Buffer, port: number, address: string): void {
-    socket.send(answer, port, address, (error) => {
+  #send(bound: BoundSocket, answer: Buffer, port: number, address: string): void {
+    // Its interface may have gone while the answer waited; a closed socket throws.
+    if (![...this.#sockets.values()].includes(bound)) return;
+    bound.socket.send(answer, port, address, (error) => {
       if (error === null) this.counters.answered += 1;
       else this.#options.logger.debug({ err: error }, 'a discovery answer could not be sent');
     });

@@ -1,5 +1,7 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { type Socket, createSocket } from 'node:dgram';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Discovery } from '../../../src/agent/discovery/discovery';
 import { DiscoveryResponder, type ResponderOptions } from '../../../src/agent/discovery/responder';
@@ -8,6 +10,8 @@ import { createLogger } from '../../../src/common/logger';
 import { decodeAnswer, encodeProbe } from '../../../src/protocol/discovery';
 import { IDENTITY } from '../../support/api';
 import { FakeClock } from '../../support/fake-clock';
+import { bundle } from '../../support/killed';
+import { NetworkLab } from '../../support/network-lab';
 import { withTempFolder } from '../../support/temp';
 import { waitFor } from '../../support/wait';
 
@@ -238,3 +242,34 @@ test('a kernel that does not list its interfaces for a while ends nothing', asyn
   socket.close();
   await responder.stop();
 });
+
+test('an interface that goes while an answer waits takes the answer with it, and nothing else', async () => {
+  await withTempFolder(async (folder) => {
+    const root = join(__dirname, '../../..');
+    const program = bundle(join(root, 'test/support/unplugged-responder.ts'), join(folder, 'responder.cjs'));
+    await copyFile(join(root, 'dist/tpe_system.node'), join(folder, 'tpe_system.node'));
+    const lab = await NetworkLab.open();
+    let responder: ChildProcess | undefined;
+    try {
+      await lab.bridge('plant');
+      await lab.host('gateway', 'plant', '10.77.1.1/24');
+      await lab.host('laptop', 'plant', '10.77.1.2/24');
+      const [command, ...args] = [...lab.on('gateway'), process.execPath, program, 'eth0'];
+      responder = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+      let [said, failed] = ['', ''];
+      responder.stdout?.on('data', (text: Buffer) => (said += text.toString()));
+      responder.stderr?.on('data', (text: Buffer) => (failed += text.toString()));
+      await waitFor('the responder', () => said.includes('\n') || failed !== '', 10_000);
+      const send = `const socket = require('node:dgram').createSocket('udp4');
+        const probe = Buffer.from(process.argv[1], 'base64');
+        socket.send(probe, ${said.trim()}, '10.77.1.1', () => socket.close());`;
+      const probe = encodeProbe().datagram.toString('base64');
+      await lab.command([...lab.on('laptop'), process.execPath, '-e', send, probe]);
+      if (responder.exitCode === null) await once(responder, 'exit');
+      expect([failed, said.split('\n')[1], responder.exitCode]).toEqual(['', 'answered 0, invalid 0', 0]);
+    } finally {
+      responder?.kill('SIGKILL');
+      await lab.close();
+    }
+  });
+}, 60_000);
