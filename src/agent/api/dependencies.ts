@@ -39,7 +39,7 @@ export interface HttpServerControl {
     httpsEnable?: boolean;
     httpsPort?: number;
   }): Promise<void>;
-  useCertificate(certificate: string, key: string): Promise<void>;
+  useCertificate(certificate: string, key: string, allowOtherNames?: boolean): Promise<void>;
   useOwnCertificate(): Promise<void>;
   /** What clients may find wrong with a certificate that was set. */
   certificateWarning(): string | undefined;

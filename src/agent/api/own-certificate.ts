@@ -56,20 +56,10 @@ function mayBeFor(leaf: X509Certificate, name: string): boolean {
 }
 
 /**
- * What clients that check certificates may find wrong with this one, for a person; `undefined` when nothing is known.
- * None of it is a reason to refuse: by which names and addresses a gateway is reached (an alias, a translated address)
- * is known to its network only.
+ * What clients that check names may find wrong, for a person; `undefined` when nothing is known.
  * @param names host names and IP addresses of this gateway, as far as it knows.
- * @param now `undefined` while the clock proves nothing.
  */
-export function certificateWarning(
-  certificatePem: string,
-  names: readonly string[],
-  now: number | undefined,
-): string | undefined {
-  const leaf = new X509Certificate(certificatePem);
-  if (now !== undefined && now > Date.parse(leaf.validTo))
-    return `the certificate has expired: ${leaf.validTo}`;
+function namesProblem(leaf: X509Certificate, names: readonly string[]): string | undefined {
   if (names.some((name) => mayBeFor(leaf, name))) return undefined;
   const found = namesIn(leaf);
   if (found.length === 0)
@@ -81,8 +71,33 @@ export function certificateWarning(
 }
 
 /**
+ * What clients that check certificates may find wrong with the one in use.
+ * @param now `undefined` while the clock proves nothing.
+ */
+export function certificateWarning(
+  certificatePem: string,
+  names: readonly string[],
+  now: number | undefined,
+): string | undefined {
+  const leaf = new X509Certificate(certificatePem);
+  if (now !== undefined && now > Date.parse(leaf.validTo))
+    return `the certificate has expired: ${leaf.validTo}`;
+  return namesProblem(leaf, names);
+}
+
+/**
+ * Checks that clients which check names can reach this gateway with the certificate. By which names it is reached (an
+ * alias, a translated address) is known to its network only: whoever knows better can leave this out.
+ * @throws API_CERTIFICATE_REFUSED
+ */
+export function checkNames(certificatePem: string, names: readonly string[]): void {
+  const problem = namesProblem(new X509Certificate(certificatePem), names);
+  if (problem !== undefined) refuse(`${problem}. If they do, send "allowOtherNames": true`);
+}
+
+/**
  * Checks a certificate from outside before it can become active: key and certificate belong together, the chain is in
- * order, it is valid now and strong enough. What it names is told by {@link certificateWarning}.
+ * order, it is valid now and strong enough. What it names is judged by {@link checkNames}.
  * @param clockIsTrusted false while the clock is not synchronised: then times prove nothing and are not judged.
  * @throws API_CERTIFICATE_REFUSED
  */

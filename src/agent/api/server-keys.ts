@@ -7,6 +7,7 @@ import {
   type TlsKeys,
   certificateWarning,
   checkCertificate,
+  checkNames,
   loadOwnCertificate,
   removeOwnCertificate,
   saveOwnCertificate,
@@ -48,9 +49,10 @@ export class ServerKeys {
   }
 
   /** @throws API_CERTIFICATE_REFUSED */
-  check({ cert, key }: TlsKeys): void {
+  check({ cert, key }: TlsKeys, allowOtherNames: boolean): void {
     const { clock, clockIsTrusted } = this.#options;
     checkCertificate(cert, key, { now: clock.now(), clockIsTrusted: clockIsTrusted() });
+    if (!allowOtherNames) checkNames(cert, this.#names());
   }
 
   /** @param keys ones that were checked. @throws FILE_WRITE_FAILED: the ones before stay. */
@@ -66,9 +68,13 @@ export class ServerKeys {
 
   /** What clients may find wrong with a certificate that was set, as names, addresses and time are now. */
   warning(): string | undefined {
-    const { addresses, clock, clockIsTrusted, tls } = this.#options;
+    const { clock, clockIsTrusted, tls } = this.#options;
     if (this.#present === tls) return undefined;
     const now = clockIsTrusted() ? clock.now() : undefined;
-    return certificateWarning(this.#present.cert, [hostname(), ...addresses()], now);
+    return certificateWarning(this.#present.cert, this.#names(), now);
+  }
+
+  #names(): string[] {
+    return [hostname(), ...this.#options.addresses()];
   }
 }

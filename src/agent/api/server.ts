@@ -127,8 +127,8 @@ export class ApiServer {
   }
 
   /** @throws API_CERTIFICATE_REFUSED */
-  async useCertificate(cert: string, key: string): Promise<void> {
-    this.#keys.check({ cert, key });
+  async useCertificate(cert: string, key: string, allowOtherNames = false): Promise<void> {
+    this.#keys.check({ cert, key }, allowOtherNames);
     await this.#inTurn(async () => {
       await this.#keys.set({ cert, key });
       this.#present();

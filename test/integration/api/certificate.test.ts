@@ -35,8 +35,8 @@ async function running(
   }
 }
 
-const put = async (api: TestApi, certificate: string, privateKey: string) =>
-  api.call('PUT', ROUTE, { certificate, privateKey });
+const put = async (api: TestApi, certificate: string, privateKey: string, more = {}) =>
+  api.call('PUT', ROUTE, { certificate, privateKey, ...more });
 
 test('an own chain is met by the next connection, outlives a restart, and goes again', async () => {
   await withTempFolder(async (folder) => {
@@ -189,12 +189,18 @@ test.each([
   ['another host', 'DNS:elsewhere.example,IP:203.0.113.9', 'elsewhere.example, 203.0.113.9'],
   ['a host below this one', `DNS:other.${hostname()}.example`, `other.${hostname()}.example`],
   ['nobody', 'email:plant@plant.example', 'no subjectAltName'],
-])('a certificate for %s is used, with a warning that stays', async (_what, names, named) => {
+])('a certificate for %s is used on demand only, with a warning that stays', async (_what, names, named) => {
   await withTempFolder(async (folder) => {
     await withApi(async (api) => {
       const port = await api.listen();
       const { certs, key } = chainOf(folder, 1, { names });
-      const answer = await put(api, certs.join(''), key);
+      const before = await keyMet(port);
+      const refused = await put(api, certs.join(''), key);
+      expect(refused.status).toBe(400);
+      expect(refused.text).toContain(named);
+      expect(refused.text).toContain('allowOtherNames');
+      expect(await keyMet(port)).toBe(before);
+      const answer = await put(api, certs.join(''), key, { allowOtherNames: true });
       expect(answer).toMatchObject({
         status: 200,
         body: { data: { warning: expect.any(String) as string } },

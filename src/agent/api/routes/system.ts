@@ -124,14 +124,20 @@ function httpServerRoutes(app: FastifyInstance, { httpServer }: ApiDependencies)
     method: 'PUT',
     url: '/system/httpserver/certificate',
     access: WRITE,
-    summary:
-      'Use an own certificate: key, chain and validity are checked before, doubtful names are warned of',
+    summary: 'Use an own certificate: key, chain, validity and names are checked before',
     tag,
     event: 'change certificate',
-    body: Type.Object({ certificate: Pem, privateKey: Pem }),
+    body: Type.Object({
+      certificate: Pem,
+      privateKey: Pem,
+      allowOtherNames: Type.Optional(
+        Type.Boolean({ description: 'Also one whose names are none that the gateway knows of itself' }),
+      ),
+    }),
     answer: data(HttpServer),
     handler: async (request) => {
-      await httpServer.useCertificate(request.body.certificate, request.body.privateKey);
+      const { allowOtherNames, certificate, privateKey } = request.body;
+      await httpServer.useCertificate(certificate, privateKey, allowOtherNames);
       return { data: view() };
     },
   });
