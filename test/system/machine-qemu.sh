@@ -119,7 +119,8 @@ machine_start() {
     *) options=(-machine virt,accel=tcg -cpu max,pauth-impdef=on -device tpm-tis-device,tpmdev=tpm0) ;;
   esac
   # Not through a function: its process id is what a power cut kills.
-  ip netns exec "$name" "$qemu" "${options[@]}" -smp 2 -m 1024 -nodefaults -no-user-config -display none -serial "file:$work/console.log" \
+  ip netns exec "$name" "$qemu" "${options[@]}" -smp 2 -m 1024 -nodefaults -no-user-config -display none -serial chardev:console \
+    -chardev "file,id=console,path=$work/console.log,append=on" \
     -kernel "$work/vmlinuz" -initrd "$work/initrd.gz" -append "console=$console quiet rw panic=5" -no-reboot \
     -drive "if=none,id=disk,file=$work/disk.img,format=raw" -device virtio-blk-pci,drive=disk \
     -netdev tap,id=wire,ifname=tap0,script=no,downscript=no -device virtio-net-pci,netdev=wire,romfile= \

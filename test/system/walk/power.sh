@@ -21,7 +21,9 @@ walk_reboot() {
   answer="$(api PUT /system/services/sshserver/disable)"
   [ "$(inside systemctl is-enabled ssh)" = disabled ] || fail "the service was not disabled: $answer; $(inside systemctl is-enabled ssh)"
   machine_stop
+  step "powered off"
   machine_start
+  step "booted again"
   wait_for 240 "connecting after the reboot" state_is connected
   [ "$(registrations)" = 0 ] || fail "a reboot asked DPS"
   # The helper works beside the rest of the boot; until it has, nobody listens there.
