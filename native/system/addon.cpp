@@ -1,11 +1,12 @@
 // What the daemon needs of Linux and Node.js does not offer: datagrams to AF_UNIX sockets (sd_notify), flock(2) and
-// the credentials of a socket's peer, files that are mapped instead of read; and what it needs of malloc(3). Linked to
-// libc only, so that it loads where tpm2-tss is missing.
+// the credentials of a socket's peer, files that are mapped instead of read, another effective user; and what it needs of
+// malloc(3). Linked to libc only, so that it loads where tpm2-tss is missing.
 #include <napi.h>
 
 #include <cerrno>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "mapped_file.hpp"
 #include "system.hpp"
@@ -52,6 +53,20 @@ Napi::Value PeerUid(const Napi::CallbackInfo& info) {
   }
 }
 
+Napi::Value ActAs(const Napi::CallbackInfo& info) {
+  try {
+    const auto given = info[2].As<Napi::Array>();
+    std::vector<gid_t> groups(given.Length());
+    for (uint32_t i = 0; i < given.Length(); ++i) groups[i] = given.Get(i).As<Napi::Number>().Uint32Value();
+    tpe::system::ActAs(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Uint32Value(), groups);
+    return info.Env().Undefined();
+  } catch (const tpe::system::Failure& failure) {
+    return Failed(info.Env(), failure);
+  } catch (const std::bad_alloc&) {
+    return Failed(info.Env(), tpe::system::Failure("ActAs", ENOMEM));
+  }
+}
+
 Napi::Value OpenUdpSocket(const Napi::CallbackInfo& info) {
   try {
     const auto port = static_cast<unsigned short>(info[2].As<Napi::Number>().Uint32Value());
@@ -93,6 +108,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("sendDatagram", Napi::Function::New(env, SendDatagram));
   exports.Set("tryLock", Napi::Function::New(env, TryLock));
   exports.Set("peerUid", Napi::Function::New(env, PeerUid));
+  exports.Set("actAs", Napi::Function::New(env, ActAs));
   exports.Set("mapText", Napi::Function::New(env, MapText));
   exports.Set("giveBackFree", Napi::Function::New(env, GiveBackFree));
   exports.Set("openUdpSocket", Napi::Function::New(env, OpenUdpSocket));

@@ -1,6 +1,7 @@
 #include "system.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <malloc.h>
 #include <string.h>
 #include <sys/file.h>
@@ -63,6 +64,14 @@ unsigned PeerUid(int descriptor) {
   socklen_t size = sizeof(credentials);
   if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) throw Failure("getsockopt", errno);
   return credentials.uid;
+}
+
+void ActAs(uid_t user, gid_t group, const std::vector<gid_t>& groups) {
+  // Only root may change groups.
+  if (geteuid() != 0 && seteuid(0) != 0) throw Failure("seteuid", errno);
+  if (setgroups(groups.size(), groups.data()) != 0) throw Failure("setgroups", errno);
+  if (setegid(group) != 0) throw Failure("setegid", errno);
+  if (seteuid(user) != 0) throw Failure("seteuid", errno);
 }
 
 }  // namespace tpe::system

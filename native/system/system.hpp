@@ -1,7 +1,10 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace tpe::system {
 
@@ -33,5 +36,11 @@ bool TryLock(int descriptor);
 
 /// User of the process at the other end of a connected AF_UNIX socket (SO_PEERCRED).
 unsigned PeerUid(int descriptor);
+
+/// Gives all threads the effective user and group and the supplementary groups, for a process that root started; also
+/// back to root's own. Node.js has functions for it, but refuses them where it is linked to the system's libuv, as
+/// Debian 13's is (ERR_INVALID_STATE, CVE-2024-22017).
+/// @throws Failure, with EPERM when the process is not root's.
+void ActAs(uid_t user, gid_t group, const std::vector<gid_t>& groups);
 
 }  // namespace tpe::system

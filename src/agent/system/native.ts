@@ -9,6 +9,8 @@ interface SystemAddon {
   sendDatagram(path: string, payload: string): void;
   tryLock(descriptor: number): boolean;
   peerUid(descriptor: number): number;
+  /** Effective user and group and the supplementary groups of all threads; for root's processes only. */
+  actAs(uid: number, gid: number, groups: readonly number[]): void;
   /** malloc_trim(3); takes about a millisecond. Never fails. */
   giveBackFree(): void;
   /** A UDP socket that sees one interface only; the descriptor is the caller's. `family` is 4 or 6. */

@@ -13,6 +13,12 @@ export const agentctlErrors = defineErrors({
       'Only one agent may run on a state folder: stop the other one, or give this one a folder of its own.',
     retryable: true,
   },
+  IO_URING_ENABLED: {
+    message:
+      'UV_USE_IO_URING={value}: files written through io_uring would be root’s instead of the service’s',
+    advice: 'Run the command again without UV_USE_IO_URING in its environment.',
+    retryable: false,
+  },
   STATE_FOLDER_UNUSABLE: {
     message: 'The state folder {path} cannot be used: {reason}',
     advice: 'Create it for the service user with mode 0700, or correct paths.state in the settings file.',
