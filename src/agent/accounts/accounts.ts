@@ -23,7 +23,8 @@ interface Attempt {
   /** `undefined` for a name that does not exist. */
   readonly hash: string | undefined;
   readonly source: string;
-  readonly order: number;
+  /** Whether this account was logged in to from there before. */
+  readonly known: boolean;
 }
 
 /**
@@ -100,18 +101,17 @@ export class Accounts {
   ): Promise<{ session: Session; user: StoredUser }> {
     const before = this.state;
     const found = this.userNamed(name);
-    const order = this.#standing.attempt(source);
-    const fits = await this.#judge({ name, password, hash: found?.passwordHash, source, order }).catch(
-      (error: unknown) => {
-        this.#standing.withdrawn(source);
-        throw error;
-      },
-    );
+    const known = this.#standing.knows(name, source);
+    const attempt = { name, password, hash: found?.passwordHash, source, known };
+    const fits = await this.#judge(attempt);
     // Another request may have changed the password or switched the user off in the meantime.
     const user = found === undefined ? undefined : this.user(found.id);
     const unchanged = before === this.state || user?.passwordHash === found?.passwordHash;
-    if (!fits || user?.isActive !== true || !unchanged) throw new TpeError('API_LOGIN_FAILED');
-    this.#succeeded(name, source);
+    if (!fits || user?.isActive !== true || !unchanged) {
+      this.#standing.failed(source);
+      throw new TpeError('API_LOGIN_FAILED');
+    }
+    this.#succeeded(attempt);
     return { session: this.sessions.open(user.id, source), user };
   }
 
@@ -128,13 +128,7 @@ export class Accounts {
   ): Promise<void> {
     const user = this.user(userId);
     if (user === undefined) throw new TpeError('API_TOKEN_INVALID');
-    const order = this.#standing.attempt(source);
-    let passwordHash: string;
-    try {
-      passwordHash = await this.#hashOfChange(user, change, source, order);
-    } finally {
-      this.#standing.withdrawn(source);
-    }
+    const passwordHash = await this.#hashOfChange(user, change, source);
     await this.update((state) => {
       const stored = state.users.find(({ id }) => id === userId);
       // Two changes at once: the second was checked against a password that is no longer the present one.
@@ -186,38 +180,38 @@ export class Accounts {
     user: StoredUser,
     { newPassword, oldPassword }: { newPassword: string; oldPassword?: string | undefined },
     source: string,
-    order: number,
   ): Promise<string> {
-    if (oldPassword !== undefined) await this.#checkOld(user, oldPassword, source, order);
+    if (oldPassword !== undefined) await this.#checkOld(user, oldPassword, source);
     else if (!user.mustChange) throw new TpeError('API_OLD_PASSWORD_WRONG');
     checkNewPassword(this.state.passwordPolicy, newPassword, user.name);
-    if (await this.#hasher.verify(newPassword, user.passwordHash, order)) {
+    if (await this.#hasher.verify(newPassword, user.passwordHash, this.#standing.share(source))) {
       throw new TpeError('API_PASSWORD_UNCHANGED');
     }
-    return this.#hasher.hash(newPassword, order);
+    return this.#hasher.hash(newPassword, this.#standing.share(source));
   }
 
-  async #checkOld({ name, passwordHash: hash }: StoredUser, password: string, source: string, order: number) {
-    if (!(await this.#judge({ name, password, hash, source, order }))) {
+  async #checkOld({ name, passwordHash: hash }: StoredUser, password: string, source: string) {
+    const attempt = { name, password, hash, source, known: this.#standing.knows(name, source) };
+    if (!(await this.#judge(attempt))) {
+      this.#standing.failed(source);
       throw new TpeError('API_OLD_PASSWORD_WRONG');
     }
-    this.#succeeded(name, source);
+    this.#succeeded(attempt);
   }
 
   /** Whether the password fits; counted as a guess until {@link #succeeded} says otherwise. */
-  async #judge({ name, password, hash, source, order }: Attempt): Promise<boolean> {
-    const known = this.#standing.knows(name, source);
+  async #judge({ name, password, hash, source, known }: Attempt): Promise<boolean> {
     this.lockOut.attempt(name, source, known);
     try {
-      return await this.#hasher.verify(password, hash, order);
+      return await this.#hasher.verify(password, hash, this.#standing.share(source));
     } catch (error) {
       this.lockOut.withdrawn(name, source, known);
       throw error;
     }
   }
 
-  #succeeded(name: string, source: string): void {
-    this.lockOut.succeeded(name, source, this.#standing.knows(name, source));
+  #succeeded({ name, source, known }: Attempt): void {
+    this.lockOut.succeeded(name, source, known);
     this.#standing.succeeded(name, source);
   }
 }

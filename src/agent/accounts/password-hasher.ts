@@ -1,5 +1,5 @@
 import { type ScryptOptions, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
-import { OrderedQueue } from './ordered-queue';
+import { FairQueue, type Share } from './fair-queue';
 
 /** Cost of scrypt (RFC 7914): 2^logN × r × 128 bytes of memory, p times. */
 export interface HashCost {
@@ -35,37 +35,37 @@ async function derive(password: string, salt: Buffer, { logN, r, p }: HashCost):
   });
 }
 
-/** Before everybody who only wants to log in; see {@link Standing}. */
-const FIRST = -1000;
+/** Of those who are logged in and set passwords, and of the agent itself: before most who only want to log in. */
+const OWN: Share = { owner: '', cost: 0.1 };
 
 /**
  * Hashes passwords on libuv's pool, one at a time, with a bounded number waiting: a storm of logins costs at most one
- * core and 16 MB, and the event loop stays free. Whoever asks says in which order, so that a storm can be overtaken.
+ * core and 16 MB, and the event loop stays free. Turns are shared fairly, so that a storm can be overtaken.
  */
 export class PasswordHasher {
   readonly #cost: HashCost;
-  readonly #queue: OrderedQueue;
+  readonly #queue: FairQueue;
   /** Checked for names that do not exist, so that the answer takes as long as for those that do. */
   readonly #decoy: string;
 
   constructor(cost: HashCost = DEFAULT_COST, longestQueue = 32) {
     this.#cost = cost;
-    this.#queue = new OrderedQueue(longestQueue);
+    this.#queue = new FairQueue(longestQueue);
     this.#decoy = encode(cost, randomBytes(SALT_BYTES), randomBytes(KEY_BYTES));
   }
 
-  /** @throws API_BUSY when too many of a smaller order wait. */
-  async hash(password: string, order = FIRST): Promise<string> {
+  /** @throws API_BUSY when too many with a smaller share wait. */
+  async hash(password: string, share = OWN): Promise<string> {
     const salt = randomBytes(SALT_BYTES);
-    const key = await this.#queue.run(() => derive(password, salt, this.#cost), order);
+    const key = await this.#queue.run(() => derive(password, salt, this.#cost), share);
     return encode(this.#cost, salt, key);
   }
 
   /**
    * True when the password fits the stored hash. Without a hash the same work is done and the answer is false.
-   * @throws API_BUSY when too many of a smaller order wait.
+   * @throws API_BUSY when too many with a smaller share wait.
    */
-  async verify(password: string, stored: string | undefined, order = FIRST): Promise<boolean> {
+  async verify(password: string, stored: string | undefined, share = OWN): Promise<boolean> {
     const parts = FORMAT.exec(stored ?? this.#decoy);
     if (parts === null) return false;
     const [, logN, r, p, salt, key] = parts;
@@ -73,7 +73,7 @@ export class PasswordHasher {
     const cost = { logN: Number(logN), r: Number(r), p: Number(p) };
     const actual = await this.#queue.run(
       () => derive(password, Buffer.from(salt ?? '', 'base64'), cost),
-      order,
+      share,
     );
     return timingSafeEqual(actual, expected) && stored !== undefined;
   }

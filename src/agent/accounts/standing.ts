@@ -1,38 +1,32 @@
 import type { Clock } from '../../common/clock';
 import { plainAddress } from '../../common/plain-address';
+import { remember } from './bounded-table';
+import type { Share } from './fair-queue';
 
-interface Attempts {
-  /** Under way, or failed. */
+interface Failures {
   count: number;
   /** Monotonic time of the last one. */
   at: number;
 }
 
-/** Failures are forgotten when a source has kept still for so long. */
+/** Failures are forgotten when a source has failed nothing for so long. */
 const FORGET_MS = 15 * 60_000;
-/** Attempts that a source may fail, which people have logged in from, before it is one like any other. */
+/** Failures by which a source that people have logged in from becomes one like any other. */
 const CREDIT = 10;
-/** Addresses and names come from the outside: each table forgets the oldest instead of growing. */
-const LARGEST_TABLE = 1024;
+/** More than that make nobody wait longer: an honest client may share its address with a guesser. */
+const MOST_COUNTED = 30;
+/** Ten logins from a known source for one from a new one. */
+const COST_OF_KNOWN = 0.1;
 /** The gateway itself: whoever is on it is past the network that strangers guess from. */
 const isLoopback = (source: string): boolean => /^(127\.|::1$)/.test(plainAddress(source));
 
-function remember<V>(table: Map<string, V>, key: string, value: V): void {
-  // Map keeps insertion order: what is used goes last, so that the first is the one to forget.
-  table.delete(key);
-  table.set(key, value);
-  const [oldest] = table.keys();
-  if (table.size > LARGEST_TABLE && oldest !== undefined) table.delete(oldest);
-}
-
 /**
- * Who goes first when more want to log in than passwords can be hashed: sources that people have logged in from, then
- * those that have failed least. Guessers put themselves last, and many attempts at once of one source stand behind the
- * first ones of all others. Nobody is let in by it, or kept out.
+ * Whose turn it is when more want to log in than passwords can be hashed: sources that people have logged in from, then
+ * those that have failed least. Guessers put themselves last. Nobody is let in by it, or kept out.
  */
 export class Standing {
   readonly #clock: Clock;
-  readonly #attempts = new Map<string, Attempts>();
+  readonly #failures = new Map<string, Failures>();
   /** Sources that people have logged in from, and `source name` for each of their accounts. */
   readonly #known = new Map<string, true>();
 
@@ -40,31 +34,31 @@ export class Standing {
     this.#clock = clock;
   }
 
-  /** Counts an attempt that begins. @returns its place: smaller goes first. */
-  attempt(source: string): number {
-    const now = this.#clock.monotonic();
-    const before = this.#attempts.get(source);
-    const count = before === undefined || now - before.at > FORGET_MS ? 0 : before.count;
-    remember(this.#attempts, source, { count: count + 1, at: now });
-    return this.#known.has(source) || isLoopback(source) ? count - CREDIT : count;
+  /** What hashing a password for this source costs it. */
+  share(source: string): Share {
+    const failures = this.#failuresOf(source);
+    const known = this.#known.has(source) || isLoopback(source);
+    const cost = known && failures < CREDIT ? COST_OF_KNOWN : 1 + Math.min(failures, MOST_COUNTED);
+    return { owner: source, cost };
   }
 
-  /** An attempt was not one of guessing: the server was busy, or it came from somebody who is logged in. */
-  withdrawn(source: string): void {
-    const attempts = this.#attempts.get(source);
-    if (attempts === undefined) return;
-    attempts.count -= 1;
-    if (attempts.count <= 0) this.#attempts.delete(source);
+  failed(source: string): void {
+    remember(this.#failures, source, { count: this.#failuresOf(source) + 1, at: this.#clock.monotonic() });
   }
 
   succeeded(name: string, source: string): void {
-    this.#attempts.delete(source);
+    this.#failures.delete(source);
     for (const key of [source, this.#pair(name, source)]) remember(this.#known, key, true);
   }
 
   /** Whether this account has been logged in to from there, since the agent started. */
   knows(name: string, source: string): boolean {
     return isLoopback(source) || this.#known.has(this.#pair(name, source));
+  }
+
+  #failuresOf(source: string): number {
+    const failures = this.#failures.get(source);
+    return failures === undefined || this.#clock.monotonic() - failures.at > FORGET_MS ? 0 : failures.count;
   }
 
   #pair(name: string, source: string): string {

@@ -23,6 +23,8 @@ export interface ScanOptions {
 const MOST_GATEWAYS = 20_000;
 /** Twenty boxes may share a factory address; hundreds do not. */
 const MOST_GATEWAYS_A_SOURCE = 64;
+/** Each of those may answer several rounds of probes over two ways. */
+const MOST_DATAGRAMS_A_SOURCE = 16 * MOST_GATEWAYS_A_SOURCE;
 /** Datagrams between two pauses: a sweep in one burst overruns the neighbour table and its own socket buffer. */
 const BURST = 64;
 /** After the last named gateway has answered: time for a second answer that contradicts the first. */
@@ -53,6 +55,7 @@ export class Scan {
   readonly #found = new Map<string, Gateway>();
   readonly #ways = new Ways();
   readonly #perSource = new Map<string, number>();
+  readonly #datagrams = new Map<string, number>();
   readonly #sockets = new Map<string, Promise<Socket>>();
   readonly #unanswered: Set<string> | undefined;
   readonly #complete = new AbortController();
@@ -145,9 +148,11 @@ export class Scan {
   }
 
   #receive(datagram: Buffer, source: RemoteInfo): void {
-    const fromSource = this.#perSource.get(source.address) ?? 0;
     // Before it is read: a flood must not take the time that the others' answers need.
-    if (fromSource >= MOST_GATEWAYS_A_SOURCE) {
+    const datagrams = (this.#datagrams.get(source.address) ?? 0) + 1;
+    // More sources are forged ones, each good for a few only.
+    if (datagrams > 1 || this.#datagrams.size < MOST_GATEWAYS) this.#datagrams.set(source.address, datagrams);
+    if (datagrams > MOST_DATAGRAMS_A_SOURCE) {
       this.#dropped += 1;
       return;
     }
@@ -160,7 +165,8 @@ export class Scan {
       this.#ways.add(identity, source.address);
       return;
     }
-    if (this.#found.size >= MOST_GATEWAYS) {
+    const fromSource = this.#perSource.get(source.address) ?? 0;
+    if (fromSource >= MOST_GATEWAYS_A_SOURCE || this.#found.size >= MOST_GATEWAYS) {
       this.#dropped += 1;
       return;
     }

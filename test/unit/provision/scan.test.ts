@@ -70,6 +70,16 @@ test('a flood of invented gateways from one address is bounded and told', async 
   expect(dropped).toBeGreaterThan(0);
 });
 
+test('many gateways behind one address, each answering every round, are no flood', async () => {
+  const { gateways, dropped } = await scan((nonce, send) => {
+    for (let n = 0; n < 64; n += 1) {
+      send(encodeAnswer(answer(nonce, { deviceId: `gateway-${n}`, serialNumber: `TAICB${n}` })));
+    }
+  }, true);
+  expect(gateways).toHaveLength(64);
+  expect(dropped).toBe(0);
+});
+
 test('ten thousand invented serial numbers from one address do not hide the gateway at another', async () => {
   const real = createSocket('udp4');
   let late: NodeJS.Timeout | undefined;
