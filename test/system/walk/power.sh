@@ -28,7 +28,7 @@ walk_reboot() {
   [ "$(registrations)" = 0 ] || fail "a reboot asked DPS"
   # The helper works beside the rest of the boot; until it has, nobody listens there.
   closed() { [[ "$(inside nft list table inet tpe_agent)" =~ dport\ (\{\ )?22(,[^\}]*\})?\ *drop ]]; }
-  wait_for 60 "the firewall that closes port 22" closed
+  wait_for 180 "the firewall that closes port 22" closed
   inside systemctl is-active --quiet ssh && fail "a disabled service is started at boot"
   login 'Plant-Passw0rd!'
   services="$(api GET /system/services)"
