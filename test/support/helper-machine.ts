@@ -22,8 +22,12 @@ export class Machine {
   /** Words at which a command fails. */
   failing = '';
   firewall = '';
+  /** The package of the units is not installed. */
+  away = false;
   /** Units whose drop-in systemd has read. */
   blocked = new Set<string>();
+  /** Needed by a unit when it starts. */
+  readonly requires = new Map<string, string>();
   readonly #units: readonly string[];
   readonly #unitFolder: string;
 
@@ -60,6 +64,8 @@ export class Machine {
   #do(verb: string, unit: string): void {
     if (['start', 'enable'].includes(verb) && this.masked.has(unit)) throw new Error(`${unit} is masked`);
     if (verb === 'start' && this.blocked.has(unit)) throw new Error(`Assertion failed on job for ${unit}`);
+    const needed = this.requires.get(unit);
+    if (verb === 'start' && needed !== undefined) this.#do('start', needed);
     if (verb === 'start') this.active.add(unit);
     if (verb === 'stop' || verb === 'disable') this.active.delete(unit);
     if (verb === 'enable') this.enabled.add(unit);
@@ -69,7 +75,7 @@ export class Machine {
   }
 
   #show(unit: string): string {
-    const there = this.#units.includes(unit);
+    const there = !this.away && this.#units.includes(unit);
     const masked = this.masked.has(unit);
     return [
       `Id=${unit}`,

@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Type } from '@sinclair/typebox';
 import { ServiceCatalogue } from '../../../src/agent/services/catalogue';
 import { readCatalogue } from '../../../src/agent/services/catalogue-files';
 import { openHelper } from '../../../src/agent/services/helper';
 import { HelperClient, type HostControl } from '../../../src/agent/services/helper-client';
 import type { Runner } from '../../../src/agent/services/helper/runner';
 import { systemClock as clock } from '../../../src/common/clock';
+import { StoredValue } from '../../../src/common/fs/stored-value';
 import { TpeError } from '../../../src/common/errors/tpe-error';
 import { Machine, SSH_CATALOGUE, helperSeams, withHelper } from '../../support/helper-machine';
 import { withTempFolder } from '../../support/temp';
@@ -242,4 +244,56 @@ test('switching on starts those of several units that were used before', async (
     expect([...machine.enabled]).toEqual(['ssh.service']);
     expect(machine.blocked.size).toBe(0);
   }, units);
+});
+
+test('units that need each other are put back together', async () => {
+  const units = ['ssh.service', 'ssh.socket'];
+  await withHelper(async (client, machine) => {
+    machine.requires.set('ssh.service', 'ssh.socket');
+    await client.request({ verb: 'setService', id: 'sshserver', enable: false });
+    expect(machine.active.size).toBe(0);
+    const after = await client.request({ verb: 'forgetService', id: 'sshserver' });
+    expect(after).toEqual({ id: 'sshserver', available: true, active: true });
+    expect([...machine.active].sort()).toEqual(units);
+    expect([...machine.enabled].sort()).toEqual(units);
+  }, units);
+});
+
+test.each([
+  ['ran', true],
+  ['did not run', false],
+])('a mask of an older build on a unit that %s goes with a factory reset', async (_what, ran) => {
+  await withTempFolder(async (folder) => {
+    const catalogue = join(folder, 'services.d');
+    await mkdir(catalogue);
+    await writeFile(join(catalogue, 'ssh.toml'), SSH_CATALOGUE);
+    const state = { enable: { sshserver: false }, before: { sshserver: ran } };
+    const file = await StoredValue.open(join(folder, 'desired.json'), Type.Any(), {});
+    await file.update(() => state);
+    const machine = new Machine(folder);
+    machine.masked.add('ssh.service');
+    machine.active.clear();
+    machine.enabled.clear();
+    const entries = await readCatalogue([catalogue]);
+    const { handle, start } = await openHelper({ ...helperSeams(folder), run: machine.run, entries });
+    await start();
+    expect(machine.active.size).toBe(0);
+    await handle({ verb: 'forgetService', id: 'sshserver' });
+    expect(machine.masked.size).toBe(0);
+    expect(machine.active.has('ssh.service')).toBe(ran);
+    expect(machine.blocked.size).toBe(0);
+  });
+});
+
+test('a service whose package is away at a factory reset can be started when it comes back', async () => {
+  await withHelper(async (client, machine) => {
+    await client.request({ verb: 'setService', id: 'sshserver', enable: false });
+    machine.away = true;
+    await client.request({ verb: 'forgetService', id: 'sshserver' });
+    expect(existsSync(machine.dropIn('ssh.service'))).toBe(false);
+    machine.away = false;
+    expect(await client.request({ verb: 'services' })).toEqual({
+      services: [{ id: 'sshserver', available: true, active: false }],
+    });
+  });
 });

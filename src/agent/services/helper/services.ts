@@ -14,10 +14,16 @@ const Desired = Type.Object({
   enable: Type.Record(ServiceIds, Type.Boolean()),
   /** By service, how each of its units was found before anything was done to it. */
   found: Type.Optional(Type.Record(ServiceIds, Type.Record(Type.String({ maxLength: 256 }), FoundUnit))),
+  /** In place of `found` where an older build switched a service first, which masked its units: whether it ran. */
+  before: Type.Optional(Type.Record(ServiceIds, Type.Boolean())),
 });
 
 const without = <T>(values: Readonly<Record<string, T>>, id: string): Record<string, T> =>
   Object.fromEntries(Object.entries(values).filter(([each]) => each !== id));
+
+/** How a unit is found; `ran` when an older build has switched it already, whose mask is not the administrator's. */
+const foundOf = ({ active, start }: UnitState, ran: boolean | undefined): FoundUnit =>
+  ran === undefined ? { active, start } : { active: ran, start: ran ? 'enabled' : 'disabled' };
 
 export interface ServiceSwitchOptions {
   /** root's own, e.g. /var/lib/tpe-helper. */
@@ -72,12 +78,19 @@ export class ServiceSwitch {
     const entry = this.#entry(id);
     return this.#inTurn(async () => {
       if (Object.hasOwn(this.#desired.value.enable, id)) {
-        await this.#change(entry, async (units) => this.#switch.putBack(units, this.#found(id)));
+        await this.#change(entry, async (units) => {
+          await this.#remember(id, units);
+          await this.#switch.putBack(units, this.#found(id));
+        });
         await this.#desired.update((state) =>
           // What could not be put back is remembered as wanted, so that the next boot, or call, tries again.
           this.#problems.has(id)
             ? { ...state, enable: { ...state.enable, [id]: Object.values(this.#found(id)).some(wasOn) } }
-            : { enable: without(state.enable, id), found: without(state.found ?? {}, id) },
+            : {
+                enable: without(state.enable, id),
+                found: without(state.found ?? {}, id),
+                before: without(state.before ?? {}, id),
+              },
         );
         await this.#applyFirewall();
       }
@@ -110,6 +123,7 @@ export class ServiceSwitch {
 
   async #apply(entry: CatalogueEntry, enable: boolean): Promise<void> {
     await this.#change(entry, async (units) => {
+      if (units.length === 0) return;
       await this.#remember(entry.id, units);
       await (enable ? this.#switch.on(units, this.#found(entry.id)) : this.#switch.off(units));
     });
@@ -118,8 +132,7 @@ export class ServiceSwitch {
   /** Does something with those units that are there, and remembers why it failed. */
   async #change({ id, units }: CatalogueEntry, change: (units: UnitState[]) => Promise<void>): Promise<void> {
     try {
-      const installed = await this.#installed(units);
-      if (installed.length > 0) await change(installed);
+      await change(await this.#installed(units));
       this.#problems.delete(id);
     } catch (error) {
       this.#problems.set(id, reasonOf(error));
@@ -135,9 +148,9 @@ export class ServiceSwitch {
     const before = this.#found(id);
     const unseen = units.filter((unit) => !Object.hasOwn(before, unit.id));
     if (unseen.length === 0) return;
-    const seen = Object.fromEntries(
-      unseen.map((unit) => [unit.id, { active: unit.active, start: unit.start }]),
-    );
+    const { before: ran = {} } = this.#desired.value;
+    const older = Object.hasOwn(ran, id) ? ran[id] : undefined;
+    const seen = Object.fromEntries(unseen.map((unit) => [unit.id, foundOf(unit, older)]));
     await this.#desired.update((state) => ({
       ...state,
       found: { ...state.found, [id]: { ...before, ...seen } },

@@ -48,8 +48,13 @@ export class UnitStarts {
   /** @throws HOST_COMMAND_FAILED, FILE_WRITE_FAILED; can be called again then, whatever was done already. */
   async allow(units: readonly string[]): Promise<void> {
     await this.#run('systemctl', ['unmask', ...units]);
-    await Promise.all(units.map(async (unit) => this.#removeDropIn(unit)));
+    await this.free(units);
     await this.#reread(units, false);
+  }
+
+  /** Also units whose package is away: it may come back. @throws FILE_WRITE_FAILED */
+  async free(units: readonly string[]): Promise<void> {
+    await Promise.all(units.map(async (unit) => this.#removeDropIn(unit)));
   }
 
   #dropIn(unit: string): string {

@@ -35,15 +35,39 @@ export class UnitSwitch {
     await this.#run('systemctl', ['start', ...chosen]);
   }
 
+  /** Those that were not touched, or are away now, stay as they are; none is kept from being started any more. */
   async putBack(units: readonly UnitState[], found: FoundUnits): Promise<void> {
-    for (const { id } of units) {
-      const before = found[id];
-      // Installed since, and never touched.
-      if (before === undefined) continue;
-      await this.#starts.allow([id]);
-      await this.#run('systemctl', [before.start === 'enabled' ? 'enable' : 'disable', id]);
-      await this.#run('systemctl', [before.active ? 'start' : 'stop', id]);
-      if (before.start === 'masked') await this.#run('systemctl', ['mask', id]);
-    }
+    await this.#starts.free(Object.keys(found));
+    const touched = units.map(({ id }) => id).filter((id) => Object.hasOwn(found, id));
+    if (touched.length === 0) return;
+    // Step by step for all: a unit that needs another one cannot start before that one may (rsyslog.service and
+    // syslog.socket), and one may take its fellow with it when it is disabled (Also=).
+    await this.#starts.allow(touched);
+    const those = (fits: (unit: FoundUnit) => boolean): string[] =>
+      touched.filter((id) => found[id] !== undefined && fits(found[id]));
+    await this.#each(
+      'disable',
+      those(({ start }) => start !== 'enabled'),
+    );
+    await this.#each(
+      'enable',
+      those(({ start }) => start === 'enabled'),
+    );
+    await this.#each(
+      'stop',
+      those(({ active }) => !active),
+    );
+    await this.#each(
+      'start',
+      those(({ active }) => active),
+    );
+    await this.#each(
+      'mask',
+      those(({ start }) => start === 'masked'),
+    );
+  }
+
+  async #each(verb: string, names: readonly string[]): Promise<void> {
+    if (names.length > 0) await this.#run('systemctl', [verb, ...names]);
   }
 }
