@@ -73,17 +73,33 @@ function matches(record: AuditRecord, query: AuditQuery): boolean {
   );
 }
 
-/** @param paths the files, newest first. */
-export async function queryFiles(paths: readonly string[], query: AuditQuery): Promise<AuditPage> {
-  const records: AuditRecord[] = [];
-  let count = 0;
+/** The records of rotated files, newest first. @param paths the files, newest first. */
+async function* newestFirst(paths: readonly string[]): AsyncGenerator<AuditRecord, undefined> {
   for (const path of paths) {
     for (const line of (await readLines(path)).reverse()) {
       const record = decodeRecord(line);
-      if (record === undefined || !matches(record, query)) continue;
-      if (count >= query.offset && records.length < query.limit) records.push(record);
-      count += 1;
+      if (record !== undefined) yield record;
     }
   }
-  return { count, records };
+}
+
+/** @param sets the files of each trail, newest first; their records are merged by id. */
+export async function queryFiles(
+  sets: readonly (readonly string[])[],
+  query: AuditQuery,
+): Promise<AuditPage> {
+  const records: AuditRecord[] = [];
+  let count = 0;
+  const trails = sets.map(newestFirst);
+  const heads = await Promise.all(trails.map(async (trail) => (await trail.next()).value));
+  for (;;) {
+    const ids = heads.map((head) => head?.id ?? 0);
+    const newest = ids.indexOf(Math.max(...ids));
+    const record = heads[newest];
+    if (record === undefined) return { count, records };
+    heads[newest] = (await trails[newest]?.next())?.value;
+    if (!matches(record, query)) continue;
+    if (count >= query.offset && records.length < query.limit) records.push(record);
+    count += 1;
+  }
 }

@@ -107,7 +107,7 @@ test('the trail is rotated by size and never holds more than its files', async (
     });
     for (let i = 0; i < 60; i += 1) await trail.record(event());
     const names = (await readdir(folder)).sort();
-    expect(names).toEqual(['audit.1.jsonl', 'audit.2.jsonl', 'audit.jsonl']);
+    expect(names).toEqual(['audit.1.jsonl', 'audit.2.jsonl', 'audit.jsonl', 'strangers.jsonl']);
     for (const name of names) expect((await stat(join(folder, name))).size).toBeLessThanOrEqual(1000);
     const { records } = await trail.query(all);
     expect(records[0]?.id).toBe(60);
@@ -231,6 +231,47 @@ test('filters and pages', async () => {
     expect(page.records.map(({ id }) => id)).toEqual([7, 5]);
     const late = await trail.query({ ...all, category: 'services', from: '2026-11-01T00:00:07.000Z' });
     expect(late.records.map(({ id }) => id)).toEqual([10, 9, 8]);
+    await trail.close();
+  });
+});
+
+test('what strangers are refused pushes out nothing that users did, for however long', async () => {
+  await withTempFolder(async (folder) => {
+    const clock = new FakeClock();
+    const options = { folder, clock, logger, fileBytes: 2000, files: 3, strangersFiles: 2 };
+    const trail = await AuditTrail.open(options);
+    await trail.record(event({ action: 'precious' }));
+    for (let minute = 0; minute < 50; minute += 1) {
+      for (let i = 0; i < 10; i += 1) {
+        await trail.record(refused({ user: '-', source: `203.0.113.${i}`, action: `PUT /${i}` }), true);
+      }
+      clock.advance(60_000);
+    }
+    await trail.record(event({ action: 'later' }));
+    await trail.close();
+    const again = await AuditTrail.open(options);
+    const { records } = await again.query(all);
+    expect(records[0]).toMatchObject({ action: 'later', id: 502 });
+    expect(records.at(-1)).toMatchObject({ action: 'precious', id: 1 });
+    expect(records.length).toBeGreaterThan(5);
+    expect(records.map(({ id }) => id)).toEqual(records.map(({ id }) => id).sort((a, b) => b - a));
+    const sizes = await Promise.all(
+      (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size),
+    );
+    expect(sizes).toHaveLength(3);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(2000);
+    await again.record(event({ action: 'after' }));
+    expect((await again.query(all)).records[0]).toMatchObject({ action: 'after', id: 503 });
+    await again.close();
+  });
+});
+
+test('strangers do not hide what a user was refused', async () => {
+  await withTempFolder(async (folder) => {
+    const trail = await AuditTrail.open({ folder, clock: new FakeClock(), logger });
+    for (let i = 0; i < 300; i += 1) await trail.record(refused({ source: `2001:db8::${i}` }), true);
+    await trail.record(refused({ user: 'olga', action: 'disable', code: 'API_FORBIDDEN' }));
+    expect((await trail.query(all)).records[0]).toMatchObject({ user: 'olga', action: 'disable' });
     await trail.close();
   });
 });

@@ -16,6 +16,8 @@ declare module 'fastify' {
 
 const SECRET = /password|token|key|secret|connectionstring|pk$/i;
 const LONGEST_DETAIL = 512;
+/** No account has a longer name. */
+const LONGEST_CLAIM = 64;
 
 /** What was sent, for the record: secrets masked, at any depth. */
 export function detailOf(body: unknown): string {
@@ -40,7 +42,7 @@ function actionOf(request: FastifyRequest): string {
 /** Names that a locked-out source invents are one line with a count, not a line each. */
 function userOf({ caller, claimedName, errorCode }: FastifyRequest): string {
   if (caller !== undefined) return caller.user.name;
-  return errorCode === 'API_ACCOUNT_BANNED' ? '-' : (claimedName ?? '-');
+  return errorCode === 'API_ACCOUNT_BANNED' ? '-' : (claimedName?.slice(0, LONGEST_CLAIM) ?? '-');
 }
 
 /** Reading is not recorded, but being refused is. */
@@ -62,18 +64,20 @@ export function useAudit(app: FastifyInstance, audit: Pick<AuditTrail, 'record'>
       done(null, payload);
       return;
     }
-    const recorded = audit.record({
+    const stranger = request.caller === undefined;
+    const event = {
       user: userOf(request),
       source: request.ip,
       category: request.routeOptions.schema?.tags?.[0] ?? 'api',
       action: actionOf(request),
       // Without a caller the body may hold a password in whatever field somebody mistook for it.
-      detail: request.caller === undefined ? '' : detailOf(request.body),
+      detail: stranger ? '' : detailOf(request.body),
       result: status < 400 ? 'success' : status < 500 ? 'refused' : 'failed',
       code: request.errorCode ?? '',
-    });
+    } as const;
+    const recorded = audit.record(event, stranger);
     // A stranger's refusal changes nothing. Were it to wait for a slow disk, guesses would fill the API.
-    if (request.caller === undefined && status >= 400) done(null, payload);
+    if (stranger && status >= 400) done(null, payload);
     else recorded.then(() => done(null, payload), done);
   });
 }
