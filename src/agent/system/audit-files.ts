@@ -12,8 +12,8 @@ export interface AuditFilesOptions {
   readonly fileBytes: number;
   /** Files kept, the present one included. */
   readonly files: number;
-  /** Told at each try why nothing could be written, `undefined` when it could. */
-  readonly onWritten: (failing: string | undefined) => void;
+  /** Told when writing begins to fail, and why; `undefined` when it works again. */
+  readonly onChange: (failing: string | undefined) => void;
 }
 
 interface Pending {
@@ -31,6 +31,7 @@ export class AuditFiles {
   #pending: Pending[] = [];
   #writing: Promise<void> | undefined;
   #lost = 0;
+  #failing: string | undefined;
 
   constructor(options: AuditFilesOptions) {
     this.#options = options;
@@ -41,6 +42,11 @@ export class AuditFiles {
     return this.#lost;
   }
 
+  /** Why the last line could not be written; `undefined` when all is well. */
+  get failing(): string | undefined {
+    return this.#failing;
+  }
+
   /** The present file and the ones put aside, newest first. */
   get paths(): string[] {
     const { folder, name, files } = this.#options;
@@ -48,15 +54,20 @@ export class AuditFiles {
     return [join(folder, `${name}.jsonl`), ...aside];
   }
 
-  /** Opens the present file. @returns the id of the newest record; 0 where there is none, or it cannot be opened. */
-  async open(): Promise<number> {
+  /** Opens the present file; where that fails, the next line tries again. Waits for lines under way. */
+  async open(): Promise<void> {
+    this.#writing ??= this.#reopen();
+    await this.#writing;
+  }
+
+  /** The id of the newest record; 0 where there is none, `undefined` while the files cannot be read. */
+  async newestId(): Promise<number | undefined> {
     const [current = '', previous = ''] = this.paths;
     try {
-      await this.#openFile(current);
       return ((await lastRecord(current)) ?? (await lastRecord(previous)))?.id ?? 0;
-    } catch (error) {
-      this.#fail(error);
-      return 0;
+    } catch {
+      // Told by whoever writes: what cannot be read there cannot be appended to, or is asked for again.
+      return undefined;
     }
   }
 
@@ -92,6 +103,16 @@ export class AuditFiles {
     this.#size = size + (torn ? 1 : 0);
   }
 
+  async #reopen(): Promise<void> {
+    try {
+      if (this.#handle === undefined) await this.#openFile(this.paths[0] ?? '');
+      this.#tell(undefined);
+    } catch (error) {
+      this.#tell(reasonOf(error));
+    }
+    await this.#drain();
+  }
+
   /** Writes everything that waits in one go: a storm costs one fsync for many lines. */
   async #drain(): Promise<void> {
     while (this.#pending.length > 0) {
@@ -99,10 +120,10 @@ export class AuditFiles {
       this.#pending = [];
       try {
         await this.#write(batch.map(({ line }) => line).join(''));
-        this.#options.onWritten(undefined);
+        this.#tell(undefined);
       } catch (error) {
         this.#lost += batch.length;
-        this.#fail(error);
+        this.#tell(reasonOf(error));
       }
       for (const { done } of batch) done();
     }
@@ -132,8 +153,11 @@ export class AuditFiles {
     await this.#openFile(paths[0] ?? '');
   }
 
-  #fail(error: unknown): void {
-    this.#options.onWritten(reasonOf(error));
+  #tell(failing: string | undefined): void {
+    const changed = (failing === undefined) !== (this.#failing === undefined);
+    this.#failing = failing;
+    if (changed) this.#options.onChange(failing);
+    if (failing === undefined) return;
     void this.#handle?.close().catch(() => undefined);
     this.#handle = undefined;
   }

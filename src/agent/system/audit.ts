@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Clock } from '../../common/clock';
 import { TpeError } from '../../common/errors/tpe-error';
 import type { Logger } from '../../common/logger';
@@ -47,7 +48,8 @@ export class AuditTrail {
   readonly #users: Trail;
   readonly #strangers: Trail;
   #nextId = 1;
-  #failing: string | undefined;
+  /** Files whose ids are not known yet: whatever is written must come after them. */
+  #unread: AuditFiles[];
 
   private constructor(options: AuditOptions) {
     this.#options = options;
@@ -56,18 +58,19 @@ export class AuditTrail {
     this.#log = logger.child({ part: 'audit' }, logger.level === 'silent' ? {} : { level: 'info' });
     this.#users = this.#trail('audit', files);
     this.#strangers = this.#trail('strangers', strangersFiles);
+    this.#unread = this.#files;
   }
 
   static async open(options: AuditOptions): Promise<AuditTrail> {
     const trail = new AuditTrail(options);
-    const newest = await Promise.all(trail.#files.map(async (files) => files.open()));
-    trail.#nextId = Math.max(...newest) + 1;
+    await Promise.all(trail.#files.map(async (files) => files.open()));
+    await trail.#readIds();
     return trail;
   }
 
-  /** Why the last record could not be written; `undefined` when all is well. */
+  /** Why records of users, or else of strangers, cannot be written; `undefined` when all is well. */
   get failing(): string | undefined {
-    return this.#failing;
+    return this.#users.files.failing ?? this.#strangers.files.failing;
   }
 
   /** Records that could not be written since the start. */
@@ -107,20 +110,32 @@ export class AuditTrail {
 
   #trail(name: string, count: number): Trail {
     const { clock, folder, fileBytes = DEFAULT_FILE_BYTES, logger } = this.#options;
-    const onWritten = (failing: string | undefined): void => {
-      const before = this.#failing;
-      this.#failing = failing;
-      if (failing === undefined && before !== undefined) logger.info('the audit trail is written again');
-      if (failing === undefined || before !== undefined) return;
-      const told = new TpeError('FILE_WRITE_FAILED', { path: folder, reason: failing });
+    const onChange = (failing: string | undefined): void => {
+      if (failing === undefined) {
+        logger.info(`the audit trail is written again: ${name}`);
+        return;
+      }
+      const told = new TpeError('FILE_WRITE_FAILED', {
+        path: join(folder, `${name}.jsonl`),
+        reason: failing,
+      });
       logger.error({ ...told.toJSON() }, 'the audit trail cannot be written');
     };
-    const files = new AuditFiles({ folder, name, fileBytes, files: count, onWritten });
+    const files = new AuditFiles({ folder, name, fileBytes, files: count, onChange });
     const repetitions = new Repetitions(clock, (event, more) => void this.#write(files, event, more));
     return { files, repetitions };
   }
 
+  async #readIds(): Promise<void> {
+    const asked = this.#unread;
+    const newest = await Promise.all(asked.map(async (files) => files.newestId()));
+    this.#nextId = Math.max(this.#nextId, ...newest.map((id) => (id ?? 0) + 1));
+    const known = asked.filter((_files, i) => newest[i] !== undefined);
+    this.#unread = this.#unread.filter((files) => !known.includes(files));
+  }
+
   async #write(files: AuditFiles, event: AuditEvent, count: number): Promise<void> {
+    if (this.#unread.length > 0) await this.#readIds();
     const record = boundedRecord({
       id: this.#nextId,
       at: new Date(this.#options.clock.now()).toISOString(),
@@ -130,5 +145,10 @@ export class AuditTrail {
     this.#nextId += 1;
     this.#log.info({ audit: record }, `${record.result}: ${record.action}`);
     await files.append(`${JSON.stringify(record)}\n`);
+    if (files.failing !== undefined) return;
+    // The disk works again: what failed beside these files must not wait for its next record to say so.
+    await Promise.all(
+      this.#files.filter(({ failing }) => failing !== undefined).map(async (other) => other.open()),
+    );
   }
 }

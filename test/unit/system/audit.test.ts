@@ -275,3 +275,34 @@ test('strangers do not hide what a user was refused', async () => {
     await trail.close();
   });
 });
+
+test('ids go on when the files could be read only after the start', async () => {
+  await withTempFolder(async (parent) => {
+    const [folder, away] = [join(parent, 'audit'), join(parent, 'away')];
+    const clock = new FakeClock();
+    const first = await AuditTrail.open({ folder, clock, logger });
+    for (let i = 0; i < 3; i += 1) await first.record(event());
+    await first.record(refused(), true);
+    await first.close();
+    await rename(folder, away);
+    await writeFile(folder, 'a file in the place of the folder');
+    const again = await AuditTrail.open({ folder, clock, logger });
+    await rm(folder);
+    await rename(away, folder);
+    await Promise.all([again.record(event()), again.record(event())]);
+    expect((await again.query(all)).records.map(({ id }) => id)).toEqual([6, 5, 4, 3, 2, 1]);
+    await again.close();
+  });
+});
+
+test('a stranger whose refusal is written does not hide that records of users are lost', async () => {
+  await withTempFolder(async (folder) => {
+    await mkdir(join(folder, 'audit.jsonl'));
+    const trail = await AuditTrail.open({ folder, clock: new FakeClock(), logger });
+    await trail.record(event());
+    await trail.record(refused({ user: '-' }), true);
+    expect(trail.failing).toBeDefined();
+    expect(trail.lost).toBe(1);
+    await trail.close();
+  });
+});
