@@ -28,6 +28,10 @@ export class Machine {
   blocked = new Set<string>();
   /** Needed by a unit when it starts. */
   readonly requires = new Map<string, string>();
+  /** Enabled and disabled together with a unit. */
+  readonly also = new Map<string, string>();
+  /** Units that a job waits for, as at boot. */
+  readonly queued = new Set<string>();
   readonly #units: readonly string[];
   readonly #unitFolder: string;
 
@@ -70,6 +74,9 @@ export class Machine {
     if (verb === 'stop' || verb === 'disable') this.active.delete(unit);
     if (verb === 'enable') this.enabled.add(unit);
     if (verb === 'disable') this.enabled.delete(unit);
+    const fellow = this.also.get(unit);
+    if (fellow !== undefined && verb === 'enable') this.enabled.add(fellow);
+    if (fellow !== undefined && verb === 'disable') this.enabled.delete(fellow);
     if (verb === 'mask') this.masked.add(unit);
     if (verb === 'unmask') this.masked.delete(unit);
   }
@@ -83,6 +90,7 @@ export class Machine {
       `ActiveState=${this.active.has(unit) ? 'active' : 'inactive'}`,
       `UnitFileState=${masked ? 'masked' : this.enabled.has(unit) ? 'enabled' : there ? 'disabled' : ''}`,
       `DropInPaths=${this.blocked.has(unit) ? this.dropIn(unit) : ''}`,
+      `Job=${this.queued.has(unit) ? '17' : ''}`,
       '',
     ].join('\n');
   }

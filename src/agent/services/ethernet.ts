@@ -40,8 +40,10 @@ export class Ethernets {
   readonly #options: EthernetOptions;
   /** A change may wait for its confirmation. After a start of the agent only the helper knows. */
   #mayWait = true;
-  /** Steps of changes, their beginnings and ends: what is from before the last one knows nothing of it. */
+  /** Steps of changes, their beginnings and ends. */
   #steps = 0;
+  /** The last step of each port, by name: what is from before it knows nothing of the change. */
+  readonly #changedIn = new Map<string, number>();
   /** The step in which a connection was made. */
   readonly #madeIn = new WeakMap<object, number>();
 
@@ -66,12 +68,11 @@ export class Ethernets {
     const settings = { ...before, ...change };
     const problem = ethernetProblem(settings);
     if (problem !== undefined) throw new TpeError('API_INPUT_INVALID', { reason: problem });
-    this.#mayWait = true;
-    this.#steps += 1;
+    this.#step(port.name);
     try {
       await host.request({ verb: 'setEthernet', name: port.name, settings });
     } finally {
-      this.#steps += 1;
+      this.#step(port.name);
     }
     return { ...(await this.#view(port)), ...settings };
   }
@@ -89,15 +90,23 @@ export class Ethernets {
     if (!this.#mayWait) return;
     const { host, logger } = this.#options;
     const steps = this.#steps;
-    if ((this.#madeIn.get(connection) ?? steps) < steps) return;
+    const madeIn = this.#madeIn.get(connection) ?? steps;
+    const except = [...this.#changedIn].filter(([, step]) => step > madeIn).map(([name]) => name);
     try {
       const address = plainAddress(connection.localAddress ?? '');
-      const { waiting } = await host.request({ verb: 'confirmEthernet', address }, CONFIRM_TIMEOUT_MS);
+      const request = { verb: 'confirmEthernet', address, ...(except.length > 0 ? { except } : {}) } as const;
+      const { waiting } = await host.request(request, CONFIRM_TIMEOUT_MS);
       if (steps === this.#steps) this.#mayWait = waiting > 0;
     } catch (error) {
       if (isTpeError(error, 'HOST_HELPER_ABSENT')) this.#mayWait = false;
       else logger.error({ err: toTpeError(error) }, 'a change of addresses could not be confirmed');
     }
+  }
+
+  #step(name: string): void {
+    this.#mayWait = true;
+    this.#steps += 1;
+    this.#changedIn.set(name, this.#steps);
   }
 
   async #view(port: EthernetPort): Promise<EthernetView> {

@@ -63,7 +63,12 @@ export const HelperRequest = Type.Union([
   /** Taken back by the helper itself, unless {@link CONFIRM_WITHIN_MS} brings a confirmEthernet that fits. */
   Type.Object({ verb: Type.Literal('setEthernet'), name: InterfaceName, settings: EthernetSettings }),
   /** Somebody logged in on this address of ours: changes that made it, or left it, stay. */
-  Type.Object({ verb: Type.Literal('confirmEthernet'), address: Type.String({ maxLength: 64 }) }),
+  Type.Object({
+    verb: Type.Literal('confirmEthernet'),
+    address: Type.String({ maxLength: 64 }),
+    /** Ports that were changed after the connection of that login was made, which proves nothing of them. */
+    except: Type.Optional(Type.Array(InterfaceName, { maxItems: 64 })),
+  }),
   Type.Object({ verb: Type.Literal('getSshPort') }),
   Type.Object({ verb: Type.Literal('setSshPort'), port: Port }),
 ]);

@@ -69,7 +69,7 @@ export async function openHelper(options: HelperOptions): Promise<Helper> {
         await network.set(request.name, request.settings);
         return {};
       case 'confirmEthernet':
-        return network.confirm(request.address);
+        return network.confirm(request.address, request.except);
       case 'getSshPort':
         return { port: await ssh.port() };
       case 'setSshPort':

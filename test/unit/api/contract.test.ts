@@ -23,7 +23,7 @@ class MemoryHost implements HostControl {
     this.asked.push(request);
     if (request.verb === 'setSshPort') this.#port = request.port;
     if (request.verb === 'setEthernet') [this.ethernet, this.unconfirmed] = [request.settings, true];
-    if (request.verb === 'confirmEthernet') this.unconfirmed = false;
+    if (request.verb === 'confirmEthernet') this.unconfirmed &&= request.except !== undefined;
     const ntp = { enable: true, source: 'timeserver', server: 'pool.ntp.org', interval: 64 };
     const answers: Partial<Record<HelperRequest['verb'], object>> = {
       services: { services: [] },

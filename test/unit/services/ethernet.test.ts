@@ -282,13 +282,13 @@ test('a login that was asked about before a change does not keep the next one fr
 });
 
 test('a login over a connection from before the end of a change does not confirm it', async () => {
-  const confirmed: string[] = [];
+  const confirmed: unknown[] = [];
   let applied: (() => void) | undefined;
   const host: HostControl = {
     request: async (request) => {
-      if (request.verb === 'confirmEthernet') confirmed.push((request as { address: string }).address);
+      if (request.verb === 'confirmEthernet') confirmed.push(request);
       if (request.verb === 'setEthernet') await new Promise<void>((resolve) => (applied = resolve));
-      return { ...BEFORE, unconfirmed: false, waiting: 0 } as never;
+      return { ...BEFORE, unconfirmed: false, waiting: 'except' in request ? 1 : 0 } as never;
     },
   };
   const port = { id: 1, name: 'eth0', mac: '0090e87946b5', up: true, carrier: true, linkSpeed: 100 };
@@ -306,9 +306,33 @@ test('a login over a connection from before the end of a change does not confirm
   applied?.();
   await change;
   for (const connection of [before, meanwhile]) await ethernets.confirm(connection);
-  expect(confirmed).toEqual([]);
+  const login = confirm('192.168.5.2');
+  const early = { ...login, except: ['eth0'] };
+  expect(confirmed).toEqual([early, early]);
   await ethernets.confirm(connect('192.168.5.2'));
-  expect(confirmed).toEqual(['192.168.5.2']);
+  expect(confirmed).toEqual([early, early, login]);
+});
+
+test('a change of another port does not keep a login from confirming the one that it proves', async () => {
+  await withAddress(async (gateway, handle) => {
+    const host: HostControl = { request: async (request) => await handle(request) };
+    const port = { mac: '0090e87946b5', up: true, carrier: true, linkSpeed: 100 };
+    const kernel = { ...port, ip: '', netmask: '', gateway: '', addresses: [] };
+    const names = ['eth0', 'eth1'];
+    const ports = () => names.map((name, i) => ({ ...kernel, id: i + 1, name }));
+    const ethernets = new Ethernets({ host, logger, ports });
+    await ethernets.change(1, AFTER);
+    const connection = { localAddress: AFTER.ip };
+    ethernets.connected(connection);
+    // Switched off: any login that is younger would confirm it.
+    await ethernets.change(2, { ...BEFORE, enable: false });
+    await ethernets.confirm(connection);
+    expect(await gateway.waiting()).toEqual(['unconfirmed-eth1.network']);
+    const younger = { localAddress: AFTER.ip };
+    ethernets.connected(younger);
+    await ethernets.confirm(younger);
+    expect(await gateway.waiting()).toEqual([]);
+  });
 });
 
 test('an agent that gave up waiting for the helper still confirms what the helper did', async () => {

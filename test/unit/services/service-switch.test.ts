@@ -259,6 +259,34 @@ test('units that need each other are put back together', async () => {
   }, units);
 });
 
+test('a unit that was found off does not take its fellow with it when it is put back', async () => {
+  const units = ['ssh.service', 'ssh.socket'];
+  await withHelper(async (client, machine) => {
+    machine.also.set('ssh.socket', 'ssh.service');
+    machine.active.delete('ssh.socket');
+    machine.enabled.delete('ssh.socket');
+    await client.request({ verb: 'setService', id: 'sshserver', enable: false });
+    await client.request({ verb: 'forgetService', id: 'sshserver' });
+    expect([...machine.enabled]).toEqual(['ssh.service']);
+    expect([...machine.active]).toEqual(['ssh.service']);
+  }, units);
+});
+
+test.each([
+  ['enabled', true],
+  ['disabled', false],
+])('an %s unit that a boot has not come to yet is put back as running: %s', async (_what, enabled) => {
+  await withHelper(async (client, machine) => {
+    machine.active.clear();
+    machine.queued.add('ssh.service');
+    if (!enabled) machine.enabled.clear();
+    await client.request({ verb: 'setService', id: 'sshserver', enable: false });
+    machine.queued.clear();
+    await client.request({ verb: 'forgetService', id: 'sshserver' });
+    expect(machine.active.has('ssh.service')).toBe(enabled);
+  });
+});
+
 test.each([
   ['ran', true],
   ['did not run', false],
@@ -278,6 +306,13 @@ test.each([
     const { handle, start } = await openHelper({ ...helperSeams(folder), run: machine.run, entries });
     await start();
     expect(machine.active.size).toBe(0);
+    // A purge without a reset removes drop-ins only.
+    expect(machine.masked.size).toBe(0);
+    expect([...machine.blocked]).toEqual(['ssh.service']);
+    // From now on a mask is the administrator's.
+    machine.masked.add('ssh.service');
+    await start();
+    expect([...machine.masked]).toEqual(['ssh.service']);
     await handle({ verb: 'forgetService', id: 'sshserver' });
     expect(machine.masked.size).toBe(0);
     expect(machine.active.has('ssh.service')).toBe(ran);

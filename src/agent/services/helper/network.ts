@@ -101,12 +101,15 @@ export class Network {
     });
   }
 
-  /** Keeps the changes that a login on this address of ours, over a connection that is younger than they, proves to work. */
-  async confirm(address: string): Promise<AnswerOf<'confirmEthernet'>> {
+  /**
+   * Keeps the changes that a login on this address of ours proves to work.
+   * @param except ports whose changes are younger than the connection of that login.
+   */
+  async confirm(address: string, except: readonly string[] = []): Promise<AnswerOf<'confirmEthernet'>> {
     return this.#inTurn(async () => {
       let waiting = 0;
       for (const name of await this.#unconfirmed()) {
-        if (await this.#proves(name, address)) await this.#settle(name);
+        if (!except.includes(name) && (await this.#proves(name, address))) await this.#settle(name);
         else waiting += 1;
       }
       return { waiting };

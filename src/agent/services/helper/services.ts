@@ -7,7 +7,7 @@ import type { ActualService } from '../helper-protocol';
 import { firewallScript } from './firewall';
 import type { Runner } from './runner';
 import { type FoundUnits, UnitSwitch, wasOn } from './unit-switch';
-import { FoundUnit, type UnitState, unitStates } from './units';
+import { FoundUnit, type UnitState, foundOf, unitStates } from './units';
 
 const ServiceIds = Type.String({ maxLength: 64 });
 const Desired = Type.Object({
@@ -20,10 +20,6 @@ const Desired = Type.Object({
 
 const without = <T>(values: Readonly<Record<string, T>>, id: string): Record<string, T> =>
   Object.fromEntries(Object.entries(values).filter(([each]) => each !== id));
-
-/** How a unit is found; `ran` when an older build has switched it already, whose mask is not the administrator's. */
-const foundOf = ({ active, start }: UnitState, ran: boolean | undefined): FoundUnit =>
-  ran === undefined ? { active, start } : { active: ran, start: ran ? 'enabled' : 'disabled' };
 
 export interface ServiceSwitchOptions {
   /** root's own, e.g. /var/lib/tpe-helper. */
@@ -126,6 +122,7 @@ export class ServiceSwitch {
       if (units.length === 0) return;
       await this.#remember(entry.id, units);
       await (enable ? this.#switch.on(units, this.#found(entry.id)) : this.#switch.off(units));
+      await this.#liftOlderMask(entry.id, units);
     });
   }
 
@@ -155,6 +152,14 @@ export class ServiceSwitch {
       ...state,
       found: { ...state.found, [id]: { ...before, ...seen } },
     }));
+  }
+
+  /** An older build's mask, once a drop-in does its work: purging the package removes the drop-in only. */
+  async #liftOlderMask(id: string, units: readonly UnitState[]): Promise<void> {
+    const { before = {} } = this.#desired.value;
+    if (!Object.hasOwn(before, id)) return;
+    await this.#options.run('systemctl', ['unmask', ...units.map((unit) => unit.id)]);
+    await this.#desired.update((state) => ({ ...state, before: without(before, id) }));
   }
 
   async #applyFirewall(): Promise<void> {

@@ -12,8 +12,20 @@ export interface UnitState extends FoundUnit {
   /** Of an alias the real name, which is the one that can be masked and has drop-ins. */
   readonly id: string;
   readonly installed: boolean;
+  /** A job for it waits: at boot it is not active yet, but will be. */
+  readonly queued: boolean;
   /** Paths, as systemd has read them. */
   readonly dropIns: string;
+}
+
+/**
+ * How a unit counts as found.
+ * @param ran when an older build has switched it already, whose mask is not the administrator's: whether it ran before.
+ */
+export function foundOf({ active, start, queued }: UnitState, ran: boolean | undefined): FoundUnit {
+  if (ran !== undefined) return { active: ran, start: ran ? 'enabled' : 'disabled' };
+  // Nothing orders the root helper after the units of the catalogue.
+  return { active: active || (start === 'enabled' && queued), start };
 }
 
 /** A unit of an old-style script, or without [Install], has neither state: it counts as it runs. */
@@ -29,7 +41,7 @@ function keyAndValue(line: string): [string, string] {
 
 /** What systemd says of the units, in their order. */
 export async function unitStates(run: Runner, units: readonly string[]): Promise<UnitState[]> {
-  const properties = '--property=Id,LoadState,ActiveState,UnitFileState,DropInPaths';
+  const properties = '--property=Id,LoadState,ActiveState,UnitFileState,DropInPaths,Job';
   const text = await run('systemctl', ['show', properties, ...units]);
   return text
     .trim()
@@ -43,6 +55,8 @@ export async function unitStates(run: Runner, units: readonly string[]): Promise
         installed: load === 'loaded' || load === 'masked',
         active,
         start: startOf(facts.get('UnitFileState'), active),
+        // Without a job the line is empty, or not there at all.
+        queued: (facts.get('Job') ?? '') !== '',
         dropIns: facts.get('DropInPaths') ?? '',
       };
     });
