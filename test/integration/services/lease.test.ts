@@ -65,7 +65,7 @@ test('systemd-networkd keeps the lease where it is looked for, and none once the
       return spawn(program, args, { stdio: 'ignore' });
     };
     const leased = async (): Promise<string | undefined> =>
-      leasedAddress('port', join(`/proc/${networkd?.pid}/root/run/systemd/netif/leases`), sysfs);
+      leasedAddress('port', join('/proc', String(networkd?.pid), 'root', 'run/systemd/netif/leases'), sysfs);
     try {
       await lab.ip('link add port type veth peer name server');
       await Promise.all([network, join(sysfs, 'port')].map(async (path) => mkdir(path, { recursive: true })));
